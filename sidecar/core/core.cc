@@ -1,0 +1,263 @@
+// The lock and the log: from a claim to committed inputs.
+#include "sidecar/core/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+
+namespace semper::core {
+
+Core::Core(CoreOptions options, BufferPool& pool, EffectSink& sink)
+    : options_(std::move(options)), pool_(pool), sink_(sink), tail_(1024), units_(64), marks_(256) {}
+
+void Core::StopBecause(StopReason reason, const absl::Status& why) {
+  if (phase_ == Phase::kStopped) return;
+  phase_ = Phase::kStopped;
+  sink_.Stop(reason, why);
+}
+
+void Core::Start() {
+  SEMPER_CHECK(phase_ == Phase::kNew, "a core starts once");
+  phase_ = Phase::kReadingClaims;
+  sink_.ReadClaims();
+}
+
+void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest) {
+  if (phase_ != Phase::kReadingClaims) return;
+  if (!newest.ok()) return StopBecause(StopReason::kUnknownState, newest.status());
+  epoch_ = Epoch{Raw(*newest) + 1};
+  phase_ = Phase::kClaiming;
+  sink_.CreateClaim(epoch_);
+}
+
+void Core::OnClaimed(const absl::Status& claimed) {
+  if (phase_ != Phase::kClaiming) return;
+  if (absl::IsAlreadyExists(claimed)) {
+    return StopBecause(StopReason::kLostLock,
+                       absl::AbortedError(absl::StrCat("epoch ", Raw(epoch_), " was claimed by another member")));
+  }
+  if (!claimed.ok()) return StopBecause(StopReason::kUnknownState, claimed);
+  phase_ = Phase::kSealing;
+  sink_.TakeOver(epoch_);
+}
+
+void Core::OnSealed(const absl::Status& sealed) {
+  if (phase_ != Phase::kSealing) return;
+  if (!sealed.ok()) {
+    return StopBecause(absl::IsDataLoss(sealed) ? StopReason::kDamage : StopReason::kUnknownState, sealed);
+  }
+  // The seal is batch 0: durable now, and nothing happens before it is committed.
+  durable_batches_ = 1;
+  next_batch_ = Batch{1};
+  phase_ = Phase::kConfirming;
+  MaybeLookUp();
+}
+
+void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
+  if (phase_ != Phase::kRecovering) return;
+  if (!recovered.ok()) {
+    return StopBecause(absl::IsDataLoss(recovered.status()) ? StopReason::kDamage : StopReason::kUnknownState,
+                       recovered.status());
+  }
+  state_ = std::move(recovered->state);
+  durable_index_ = committed_index_ = state_.index();
+  links_.resize(state_.sources().size());
+  for (size_t i = 0; i < links_.size(); ++i) links_[i].committed = state_.sources()[i].position;
+  restore_.index = recovered->restore_index;
+  for (const auto& d : recovered->checkpoint.destinations()) {
+    ledger_.Restore(Slot{d.slot()}, d.name(), {d.sequence(), d.hash()}, {d.acked_sequence(), d.acked_hash()});
+    restore_.counters.resize(d.slot());
+    restore_.counters[d.slot() - 1] = {d.sequence(), d.hash()};
+    Destination& destination = *ledger_.Find(Slot{d.slot()});
+    destination.welcomed = d.incarnation().size() == 16;
+    destination.incarnation = IncarnationFrom(d.incarnation());
+  }
+  for (auto& held : recovered->held) {
+    ledger_.RestoreHeld(Slot{held.frame.slot}, held.frame.count, held.frame.crc, std::move(held.payload));
+  }
+  time_of_checkpoint_ = state_.time();
+  phase_ = Phase::kLeading;
+  for (const Destination& d : ledger_.destinations()) sink_.Connect(d.slot, d.name);
+  GreetWaitingService();
+}
+
+bool Core::CanAdmit() const {
+  return phase_ == Phase::kLeading && !draining_ && Raw(state_.index()) != 0 &&
+         unit_bytes_ < options_.unit_bytes_max &&
+         Raw(state_.index()) - Raw(done_) < options_.backlog_inputs_max;
+}
+
+void Core::Admit(FrameHeader entry, Buffer payload) {
+  entry.index = Raw(state_.index()) + 1;
+  entry.time = std::max(now_, state_.time());
+  entry.flags = 0;
+  entry.last = 0;
+  const absl::Status applied = state_.Apply(entry, payload.bytes());
+  SEMPER_CHECK(applied.ok(), "an admitted input contradicts the state");
+  unit_bytes_ += kFrameHeaderBytes + entry.bytes;
+  ++unit_entries_;
+  bytes_since_checkpoint_ += kFrameHeaderBytes + entry.bytes;
+  inputs_since_checkpoint_ += entry.count;
+  sink_.Log(entry, payload);
+  if (service_phase_ == ServicePhase::kLive) {
+    delivered_ = state_.index();
+    sink_.Deliver(entry, payload);
+  }
+  tail_.Push({entry, std::move(payload)});
+}
+
+void Core::AdmitControl(const v1::Control& control) {
+  const std::string bytes = control.SerializeAsString();
+  FrameHeader entry;
+  entry.kind = FrameKind::kControl;
+  entry.count = 1;
+  entry.bytes = static_cast<uint32_t>(bytes.size());
+  entry.crc = Crc32c(0, AsBytes(bytes));
+  Admit(entry, pool_.Copy(AsBytes(bytes)));
+}
+
+void Core::EndOfRound() {
+  if (phase_ != Phase::kLeading) return;
+  MaybeNoteAcks();
+  MaybeTick();
+  if (checkpoint_wanted_ && unit_entries_ == 0 && !write_in_flight_ && service_phase_ == ServicePhase::kLive &&
+      Raw(checkpoint_cut_) == 0) {
+    v1::Control control;
+    control.mutable_tick();  // a cut is at the end of a record with inputs
+    AdmitControl(control);
+  }
+  MaybeWrite();
+}
+
+bool Core::CheckpointDue() const {
+  // Cut only while everything admitted is also delivered, and outputs are made for the first time.
+  if (service_phase_ != ServicePhase::kLive || Raw(checkpoint_cut_) != 0) return false;
+  if (checkpoint_wanted_) return true;
+  const auto due = [](uint64_t limit, uint64_t value) { return limit != 0 && value >= limit; };
+  return due(options_.checkpoint_every_bytes, bytes_since_checkpoint_) ||
+         due(options_.checkpoint_every_inputs, inputs_since_checkpoint_) ||
+         due(options_.checkpoint_every_nanos, state_.time() - time_of_checkpoint_);
+}
+
+void Core::MaybeWrite() {
+  if (phase_ != Phase::kLeading || write_in_flight_ || unit_entries_ == 0) return;
+  if (units_.size() >= options_.uncommitted_units_max) return;
+  UnitFacts facts{next_batch_, state_.index(), 0};
+  for (const Slot slot : open_marks_) {
+    links_[Raw(slot) - 1].marked = false;
+    marks_.Push({slot, state_.sources()[Raw(slot) - 1].position});
+    ++facts.marks;
+  }
+  open_marks_.clear();
+  units_.Push(facts);
+  unit_bytes_ = 0;
+  unit_entries_ = 0;
+  write_in_flight_ = true;
+  const bool cut = CheckpointDue();
+  stated_batches_ = committed_batches_;
+  sink_.WriteUnit(epoch_, next_batch_, durable_batches_, committed_batches_, cut);
+  next_batch_ = next_batch_ + 1;
+  if (!cut) return;
+  checkpoint_wanted_ = false;
+  checkpoint_cut_ = state_.index();
+  checkpoint_ready_ = false;
+  checkpoint_state_.Clear();
+  state_.Save(checkpoint_state_);
+  bytes_since_checkpoint_ = inputs_since_checkpoint_ = 0;
+  time_of_checkpoint_ = state_.time();
+  sink_.RequestCheckpoint(checkpoint_cut_, checkpoint_state_);
+}
+
+void Core::OnUnitDurable(const absl::Status& written) {
+  if (phase_ != Phase::kLeading) return;
+  SEMPER_CHECK(write_in_flight_, "a unit became durable that was not written");
+  if (!written.ok()) return StopBecause(StopReason::kUnknownState, written);
+  write_in_flight_ = false;
+  ++durable_batches_;
+  durable_index_ = units_.back().last;
+  while (!tail_.empty() && tail_.front().frame.index <= Raw(durable_index_)) tail_.Pop();
+  MaybeLookUp();
+  MaybeWrite();
+}
+
+void Core::MaybeLookUp() {
+  if (look_up_in_flight_ || durable_batches_ <= committed_batches_) return;
+  look_up_in_flight_ = true;
+  look_up_covers_ = durable_batches_;  // what was durable before the look-up starts, and no more
+  sink_.LookUp();
+}
+
+void Core::OnLookedUp(const absl::StatusOr<Epoch>& newest) {
+  if (phase_ != Phase::kLeading && phase_ != Phase::kConfirming) return;
+  look_up_in_flight_ = false;
+  if (!newest.ok()) {
+    return StopBecause(StopReason::kLostLock,
+                       absl::Status(newest.status().code(), absl::StrCat("the look-up of claims failed, which is a lost lock: ",
+                                                                         newest.status().message())));
+  }
+  if (*newest != epoch_) {
+    return StopBecause(StopReason::kLostLock, absl::AbortedError(absl::StrCat(
+                                                  "epoch ", Raw(*newest), " was claimed; this process led epoch ", Raw(epoch_))));
+  }
+  if (phase_ == Phase::kConfirming) {
+    committed_batches_ = look_up_covers_;
+    phase_ = Phase::kRecovering;
+    sink_.Recover();
+    return;
+  }
+  Commit(look_up_covers_);
+  MaybeLookUp();
+  MaybeWrite();
+}
+
+void Core::Commit(uint64_t batches) {
+  committed_batches_ = batches;
+  while (!units_.empty() && Raw(units_.front().batch) < batches) {
+    const UnitFacts facts = units_.front();
+    units_.Pop();
+    committed_index_ = facts.last;
+    for (uint32_t i = 0; i < facts.marks; ++i) {
+      const Mark mark = marks_.front();
+      marks_.Pop();
+      SourceLink& link = links_[Raw(mark.slot) - 1];
+      link.committed = mark.position;
+      // One ack per source and commit: the last mark of the batch range wins, earlier ones are harmless.
+      if (Raw(link.connection) != 0) sink_.SendAck(link.connection, mark.position);
+    }
+  }
+  Release();
+}
+
+void Core::Release() {
+  if (service_phase_ == ServicePhase::kLive || service_phase_ == ServicePhase::kFeeding) {
+    sink_.TellCommitted(std::min(committed_index_, delivered_));
+  }
+  // Pump re-queues what is still waiting for a later commit.
+  releasing_.clear();
+  releasing_.swap(ledger_.pending());
+  for (const Slot slot : releasing_) {
+    ledger_.Find(slot)->queued = false;
+    Pump(slot);
+  }
+  MaybePublish();
+  MaybeFinishDrain();
+}
+
+void Core::Drain() {
+  if (draining_ || phase_ == Phase::kStopped) return;
+  draining_ = true;
+  if (phase_ != Phase::kLeading) {
+    return StopBecause(StopReason::kDrained, absl::CancelledError("asked to stop before leading"));
+  }
+  MaybeFinishDrain();
+}
+
+void Core::MaybeFinishDrain() {
+  if (!draining_ || phase_ != Phase::kLeading) return;
+  if (committed_index_ != state_.index()) return;
+  StopBecause(StopReason::kDrained, absl::CancelledError("drained"));
+}
+
+}  // namespace semper::core

@@ -1,0 +1,28 @@
+// Genesis: the file that holds the identity of one life of a name (docs/formats/log.md).
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/disk.h"
+#include "sidecar/core/types.h"
+
+namespace semper::log {
+
+struct Genesis {
+  std::string cluster;
+  std::string name;  // namespace/name
+  core::Incarnation incarnation{};
+  uint64_t created = 0;  // UnixNanos
+};
+
+// Reads `<dir>/genesis`. NOT_FOUND: no genesis, or only an unfinished creation; DATA_LOSS: damaged;
+// FAILED_PRECONDITION: written by a newer version.
+absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir);
+
+// Makes `dir` (with its parents), claims/0, log, checkpoints and the genesis, durably. Exactly one of several
+// concurrent creators succeeds; the others get ALREADY_EXISTS. Finishes or replaces an unfinished creation.
+absl::Status CreateGenesis(Disk& disk, const std::string& dir, const Genesis& genesis);
+
+}  // namespace semper::log

@@ -1,0 +1,87 @@
+// History: which records count, by the seals (docs/formats/log.md), and reading them.
+//
+// The decision is core::PlanHistory (pure); this room gathers what it needs from the files and walks them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/disk.h"
+#include "sidecar/log/record.h"
+
+namespace semper::log {
+
+// One stretch of history inside one epoch: its copied records, its seal, and its batches below `batches_end`
+// (unlimited in the newest epoch).
+struct EpochRange {
+  core::Epoch epoch{};
+  uint64_t nonce = 0;
+  uint64_t batches_end = UINT64_MAX;
+};
+
+struct History {
+  std::vector<EpochRange> ranges;       // oldest first; empty: nothing was ever sealed
+  core::Index first_index{1};           // first index still retained
+  Chain first_chain{};                  // chain before it
+};
+
+// Resolves the history below `below` (only epochs < below count; pass newest claim + 1 to include all), reading
+// segment headers and seals past every cache. DATA_LOSS names file and offset of damage.
+absl::StatusOr<History> ResolveHistory(Disk& disk, const std::string& dir, core::Epoch below);
+
+// What the newest valid epoch holds beyond its proven position, read past every cache: all that a take-over needs.
+struct Tail {
+  core::Epoch base_epoch{};      // for the seal of the new epoch
+  uint64_t base_batches = 0;
+  Chain base_chain{};
+  core::Index base_index{};      // last index of the history before the records to copy
+  core::Epoch first_void{};
+  struct Record {
+    RecordHeader header;
+    std::vector<std::byte> body;
+  };
+  std::vector<Record> copy;      // oldest first
+  core::Index last_index{};      // after the copies
+  Chain chain{};                 // after the copies
+  uint64_t last_time = 0;        // logged time of the last input of history, 0 if none
+  core::Index committed{};       // largest index stated committed in what was read; a lower bound
+};
+absl::StatusOr<Tail> ReadTail(Disk& disk, const std::string& dir, core::Epoch below);
+
+struct Record {
+  RecordHeader header;
+  core::Epoch segment_epoch{};                // the epoch in whose segment it stands
+  std::string file;                           // for messages
+  uint64_t offset = 0;
+  std::span<const std::byte> body;            // valid until the next call
+  uint32_t entry_count() const { return header.entries; }
+  core::FrameHeader entry(uint32_t i) const { return core::FrameHeader::Decode(body.data() + i * core::kFrameHeaderBytes); }
+};
+
+// Walks the records of a history in order and checks each one: crc, chain, batch and index continuity.
+// Used for replay, for feeding a service that is behind the live tail, for verify, and by semperctl.
+class HistoryReader {
+ public:
+  // Begins with the first record whose inputs reach beyond `after` (Index{0}: from the retained beginning).
+  // NOT_FOUND: `after` + 1 lies before what is retained.
+  static absl::StatusOr<std::unique_ptr<HistoryReader>> Open(Disk& disk, const std::string& dir, const History& history,
+                                                             core::Index after);
+  virtual ~HistoryReader() = default;
+
+  // The next record, or nothing at the end of what is there now (a torn tail, or simply not yet written: call again
+  // later). Notes and seals are returned too. DATA_LOSS: damage, or a record that contradicts the chain.
+  virtual absl::StatusOr<std::optional<Record>> Next() = 0;
+
+  virtual Chain chain() const = 0;        // after the last record returned
+  virtual core::Index index() const = 0;  // last index returned
+};
+
+// The chain after the record that ends at `index` in the history. NOT_FOUND if no record ends there or it is no longer
+// retained. For comparing checkpoints. Cheap: reads one segment at most.
+absl::StatusOr<Chain> ChainAt(Disk& disk, const std::string& dir, const History& history, core::Index index);
+
+}  // namespace semper::log
