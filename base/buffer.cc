@@ -16,7 +16,8 @@ constexpr size_t kSmallestBytes = 256;
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kPage = 4096;
 
-// Chunks of 2 MiB and more are mapped at a boundary of huge pages, so that the kernel can back them with those.
+// Chunks of 2 MiB and more are mapped at a boundary of huge pages, so that the kernel can back them
+// with those.
 size_t MappedBytes(size_t capacity) {
   if (capacity < kHugePage) return 0;
   return (sizeof(Chunk) + capacity + kPage - 1) / kPage * kPage;

@@ -1,7 +1,8 @@
 // Buffer: a counted reference to bytes that were received once and are never changed again.
 //
-// Chunks come from a pool with a limit; a Buffer is a range of one chunk. Counting is not atomic: buffers are copied
-// and dropped on the loop's thread only (other lanes see their bytes through spans while the loop holds the buffer).
+// Chunks come from a pool with a limit; a Buffer is a range of one chunk. Counting is not atomic:
+// buffers are copied and dropped on the loop's thread only (other lanes see their bytes through
+// spans while the loop holds the buffer).
 #pragma once
 
 #include <array>
@@ -28,10 +29,12 @@ class Buffer {
  public:
   Buffer() = default;
   // Takes a reference of its own on `chunk`.
-  Buffer(Chunk* chunk, uint32_t offset, uint32_t length) : chunk_(chunk), offset_(offset), length_(length) {
+  Buffer(Chunk* chunk, uint32_t offset, uint32_t length)
+      : chunk_(chunk), offset_(offset), length_(length) {
     ++chunk_->references;
   }
-  Buffer(const Buffer& other) : chunk_(other.chunk_), offset_(other.offset_), length_(other.length_) {
+  Buffer(const Buffer& other)
+      : chunk_(other.chunk_), offset_(other.offset_), length_(other.length_) {
     if (chunk_ != nullptr) ++chunk_->references;
   }
   Buffer(Buffer&& other) noexcept
@@ -52,7 +55,9 @@ class Buffer {
   std::span<const std::byte> bytes() const { return {data(), length_}; }
 
   // The part [offset, offset + length) of this buffer; shares the chunk.
-  Buffer Part(uint32_t offset, uint32_t length) const { return Buffer(chunk_, offset_ + offset, length); }
+  Buffer Part(uint32_t offset, uint32_t length) const {
+    return Buffer(chunk_, offset_ + offset, length);
+  }
 
  private:
   void Release();
@@ -64,21 +69,23 @@ class Buffer {
 
 // Hands out chunks up to a limit of bytes in use. Loop's thread only. Must outlive its chunks.
 //
-// Chunks come in powers of two from 256 B to `chunk_bytes`, which is one itself; larger ones are made to measure. A chunk
-// that comes back is kept for the next who takes its size, newest first (its bytes are likely still in a cache), as
-// long as all that is kept stays below `keep_bytes_max`.
+// Chunks come in powers of two from 256 B to `chunk_bytes`, which is one itself; larger ones are
+// made to measure. A chunk that comes back is kept for the next who takes its size, newest first
+// (its bytes are likely still in a cache), as long as all that is kept stays below
+// `keep_bytes_max`.
 class BufferPool {
  public:
   static constexpr size_t kKeepBytesMax = size_t{16} << 20;
 
-  // `chunk_bytes`: size of an ordinary chunk; `limit_bytes`: bytes in use from which Full() is true.
+  // `chunk_bytes`: size of an ordinary chunk; `limit_bytes`: bytes in use from which Full() is
+  // true.
   BufferPool(size_t chunk_bytes, size_t limit_bytes, size_t keep_bytes_max = kKeepBytesMax);
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // A chunk of at least `bytes` with one reference that the caller drops with Drop(). Never fails: callers ask
-  // Full() before they take in new work, so that what has begun can always end.
+  // A chunk of at least `bytes` with one reference that the caller drops with Drop(). Never fails:
+  // callers ask Full() before they take in new work, so that what has begun can always end.
   Chunk* Take(size_t bytes);
   static void Drop(Chunk* chunk) {
     if (--chunk->references == 0) chunk->pool->Return(chunk);
@@ -88,8 +95,10 @@ class BufferPool {
   Buffer Copy(std::span<const std::byte> bytes);
 
   bool Full() const { return in_use_bytes_ >= limit_bytes_; }
-  size_t in_use_bytes() const { return in_use_bytes_; }  // capacities of the chunks that somebody holds
-  size_t kept_bytes() const { return kept_bytes_; }      // capacities of the chunks that wait for use
+  size_t in_use_bytes() const {
+    return in_use_bytes_;
+  }                                                  // capacities of the chunks that somebody holds
+  size_t kept_bytes() const { return kept_bytes_; }  // capacities of the chunks that wait for use
   size_t chunk_bytes() const { return chunk_bytes_; }
 
  private:

@@ -17,7 +17,8 @@ T LoadLittle(const void* from) {
   std::memcpy(&value, from, sizeof value);
   if constexpr (std::endian::native == std::endian::big) {
     T swapped = 0;
-    for (size_t i = 0; i < sizeof(T); ++i) swapped |= ((value >> (8 * i)) & 0xff) << (8 * (sizeof(T) - 1 - i));
+    for (size_t i = 0; i < sizeof(T); ++i)
+      swapped |= ((value >> (8 * i)) & 0xff) << (8 * (sizeof(T) - 1 - i));
     return swapped;
   }
   return value;
@@ -27,7 +28,8 @@ template <std::unsigned_integral T>
 void StoreLittle(void* to, T value) {
   if constexpr (std::endian::native == std::endian::big) {
     T swapped = 0;
-    for (size_t i = 0; i < sizeof(T); ++i) swapped |= ((value >> (8 * i)) & 0xff) << (8 * (sizeof(T) - 1 - i));
+    for (size_t i = 0; i < sizeof(T); ++i)
+      swapped |= ((value >> (8 * i)) & 0xff) << (8 * (sizeof(T) - 1 - i));
     value = swapped;
   }
   std::memcpy(to, &value, sizeof value);

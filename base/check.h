@@ -1,8 +1,9 @@
 // SEMPER_CHECK: our own contract, on in every build; a violation is a bug and ends the process.
 //
-// SEMPER_CHECK(condition, parts...) aborts with file, line, the condition and the parts joined to one text. The parts
-// (text, integers, floating point, bool, enums) are evaluated only if the condition is false. What the world can get
-// wrong (disks, peers, input) is an absl::Status and never a check.
+// SEMPER_CHECK(condition, parts...) aborts with file, line, the condition and the parts joined to
+// one text. The parts (text, integers, floating point, bool, enums) are evaluated only if the
+// condition is false. What the world can get wrong (disks, peers, input) is an absl::Status and
+// never a check.
 #pragma once
 
 #include <concepts>
@@ -40,8 +41,8 @@ template <typename... Parts>
 
 }  // namespace semper::internal
 
-#define SEMPER_CHECK(condition, ...)                                                           \
-  (__builtin_expect(static_cast<bool>(condition), true)                                        \
-       ? static_cast<void>(0)                                                                  \
-       : ::semper::internal::CheckFailed(__FILE__, __LINE__, #condition,                       \
+#define SEMPER_CHECK(condition, ...)                                     \
+  (__builtin_expect(static_cast<bool>(condition), true)                  \
+       ? static_cast<void>(0)                                            \
+       : ::semper::internal::CheckFailed(__FILE__, __LINE__, #condition, \
                                          ::semper::internal::CheckText(__VA_ARGS__)))

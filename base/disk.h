@@ -1,8 +1,9 @@
 // Disk: every touch of a file system that the coordinator's durable state depends on.
 //
-// A port, so that the simulator can crash, tear, reorder and fail each single operation. Calls block and may hang for
-// minutes on a shared volume: they are made on executor lanes (base/executor.h), never on the event loop.
-// Implementations are safe to use from several threads at once; one File is used by one thread at a time.
+// A port, so that the simulator can crash, tear, reorder and fail each single operation. Calls
+// block and may hang for minutes on a shared volume: they are made on executor lanes
+// (base/executor.h), never on the event loop. Implementations are safe to use from several threads
+// at once; one File is used by one thread at a time.
 #pragma once
 
 #include <sys/uio.h>
@@ -19,32 +20,37 @@
 
 namespace semper {
 
-// An open file. Closed by the destructor; an error of close is not reported: what matters was synced before.
+// An open file. Closed by the destructor; an error of close is not reported: what matters was
+// synced before.
 class File {
  public:
   virtual ~File() = default;
 
-  // Writes all of `pieces`, one after the other, from byte `offset` on. Not durable until Sync returned OK.
-  // A partial write is continued; any error leaves the range undefined. `pieces` may be changed by the call.
+  // Writes all of `pieces`, one after the other, from byte `offset` on. Not durable until Sync
+  // returned OK. A partial write is continued; any error leaves the range undefined. `pieces` may
+  // be changed by the call.
   virtual absl::Status WriteAt(uint64_t offset, std::span<iovec> pieces) = 0;
 
-  // fdatasync. After an error nothing of this file may be relied on (I5): the caller gives up its epoch.
+  // fdatasync. After an error nothing of this file may be relied on (I5): the caller gives up its
+  // epoch.
   virtual absl::Status Sync() = 0;
 
-  // Reads up to out.size() bytes from `offset`; fewer only at the end of the file. Returns the number read.
+  // Reads up to out.size() bytes from `offset`; fewer only at the end of the file. Returns the
+  // number read.
   virtual absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) = 0;
 
   virtual absl::StatusOr<uint64_t> Size() = 0;
 
-  // Makes the range [0, bytes) of a fresh file exist on disk, written with zeroes and synced, so that later writes
-  // into it change no metadata. Used for segments of the local profile only.
+  // Makes the range [0, bytes) of a fresh file exist on disk, written with zeroes and synced, so
+  // that later writes into it change no metadata. Used for segments of the local profile only.
   virtual absl::Status Prewrite(uint64_t bytes) = 0;
 };
 
 enum class OpenMode {
   kCreateExclusive,  // O_CREAT|O_EXCL|O_RDWR, mode 0600; ALREADY_EXISTS if the name is taken
   kRead,             // O_RDONLY; NOT_FOUND if there is none
-  kReadFresh,        // O_RDONLY, a new descriptor past every cache (O_DIRECT where the file system has it)
+  kReadFresh,  // O_RDONLY, a new descriptor past every cache (O_DIRECT where the file system has
+               // it)
 };
 
 class Disk {
@@ -53,11 +59,12 @@ class Disk {
 
   virtual absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
 
-  // The names in `dir`, without "." and "..", in no order. The directory is opened afresh by its path and read to its
-  // end; anything less is an error. NOT_FOUND if the directory does not exist.
+  // The names in `dir`, without "." and "..", in no order. The directory is opened afresh by its
+  // path and read to its end; anything less is an error. NOT_FOUND if the directory does not exist.
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& dir) = 0;
 
-  // Creates one directory (mode 0700). ALREADY_EXISTS if the name is taken. Durable after SyncDir of the parent.
+  // Creates one directory (mode 0700). ALREADY_EXISTS if the name is taken. Durable after SyncDir
+  // of the parent.
   virtual absl::Status MakeDir(const std::string& path) = 0;
 
   // fsync of a directory: creations, renames and removals in it are durable afterwards.

@@ -1,6 +1,6 @@
-// CRC32C. Three lanes because the crc32 instruction takes three cycles but one can start in every cycle; the lanes are
-// brought together by multiplications modulo the polynomial (Gopal et al., "Fast CRC Computation for iSCSI Polynomial
-// Using CRC32 Instruction", Intel, 2011).
+// CRC32C. Three lanes because the crc32 instruction takes three cycles but one can start in every
+// cycle; the lanes are brought together by multiplications modulo the polynomial (Gopal et al.,
+// "Fast CRC Computation for iSCSI Polynomial Using CRC32 Instruction", Intel, 2011).
 #include "base/hash.h"
 
 #include <array>
@@ -44,8 +44,9 @@ constexpr uint32_t Shifted(uint32_t a, int powers_of_x) {
   return a;
 }
 
-// x^(8 * n * 16^k + kBias) for each nibble n at place k of a length. With `kBias` = -33 the product of two factors
-// is what the crc32 instruction makes of their carry-less product, which it multiplies by x^33.
+// x^(8 * n * 16^k + kBias) for each nibble n at place k of a length. With `kBias` = -33 the product
+// of two factors is what the crc32 instruction makes of their carry-less product, which it
+// multiplies by x^33.
 template <int kBias>
 constexpr auto MakeLengthFactors() {
   std::array<std::array<uint32_t, 16>, 16> table{};
@@ -110,9 +111,8 @@ uint64_t Word(const std::byte* at) {
 }
 
 SEMPER_CRC_TARGET inline uint64_t CarrylessProduct(uint32_t a, uint32_t b) {
-  return static_cast<uint64_t>(
-      _mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_cvtsi32_si128(static_cast<int>(a)),
-                                             _mm_cvtsi32_si128(static_cast<int>(b)), 0)));
+  return static_cast<uint64_t>(_mm_cvtsi128_si64(_mm_clmulepi64_si128(
+      _mm_cvtsi32_si128(static_cast<int>(a)), _mm_cvtsi32_si128(static_cast<int>(b)), 0)));
 }
 
 SEMPER_CRC_TARGET uint32_t CombineFast(uint32_t crc, uint64_t length) {
@@ -156,7 +156,8 @@ SEMPER_CRC_TARGET uint32_t Crc32cFast(uint32_t crc, const std::byte* at, size_t 
   return ~rest;
 }
 
-// False until the initialisers of this file ran: other initialisers get the portable code, which is right too.
+// False until the initialisers of this file ran: other initialisers get the portable code, which is
+// right too.
 const bool kHasInstructions = [] {
   __builtin_cpu_init();
   return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");

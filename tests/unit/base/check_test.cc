@@ -19,9 +19,7 @@ TEST(CheckDeathTest, AbortsWithFileConditionAndText) {
                "check_test.cc:[0-9]+: check failed: 2 \\+ 2 == 5: sum of orders is 4, true");
 }
 
-TEST(CheckDeathTest, NeedsNoText) {
-  EXPECT_DEATH(SEMPER_CHECK(false), "check failed: false\n");
-}
+TEST(CheckDeathTest, NeedsNoText) { EXPECT_DEATH(SEMPER_CHECK(false), "check failed: false\n"); }
 
 }  // namespace
 }  // namespace semper

@@ -1,10 +1,7 @@
 #include "base/hash.h"
 
 #include <gtest/gtest.h>
-#include <malloc.h>
 
-#include <cstdlib>
-#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
