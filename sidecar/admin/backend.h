@@ -1,4 +1,5 @@
-// Backend: what the outside may ask a running coordinator, and the port behind which the runtime answers.
+// Backend: what the outside may ask a running coordinator, and the port behind which the runtime
+// answers.
 //
 // Everything here is plain data: an admin thread never touches the protocol's own state.
 #pragma once
@@ -55,8 +56,8 @@ struct DestinationStatus {
   uint64_t acked = 0;       // committed at the receiver
   uint64_t held_bytes = 0;  // kept until acknowledged
   bool connected = false;
-  std::string address;      // of the present connection, or the one tried last
-  std::string error;        // why the last attempt failed; empty if it did not
+  std::string address;  // of the present connection, or the one tried last
+  std::string error;    // why the last attempt failed; empty if it did not
   std::string quarantine;
 };
 
@@ -71,31 +72,32 @@ struct CheckpointStatus {
   CheckpointRef last;            // index 0: none yet
   uint64_t last_unix_nanos = 0;  // when it was published
   uint64_t last_bytes = 0;
-  std::string last_error;        // of the last attempt, empty if it succeeded
+  std::string last_error;  // of the last attempt, empty if it succeeded
 };
 
 // All count from the start of the process and never go back.
 struct Counters {
   uint64_t inputs = 0;
   uint64_t input_bytes = 0;
-  uint64_t batches = 0;   // records written
+  uint64_t batches = 0;  // records written
   uint64_t syncs = 0;
   uint64_t look_ups = 0;
   uint64_t outputs = 0;
   uint64_t output_bytes = 0;
   uint64_t duplicates_cut = 0;  // messages received twice and dropped
   uint64_t reconnects = 0;
-  uint64_t generations = 0;     // connections of the service
+  uint64_t generations = 0;  // connections of the service
   uint64_t checkpoints_taken = 0;
   uint64_t checkpoints_failed = 0;
 };
 
 struct StatusSnapshot {
-  // Set by whoever answers: false when the event loop did not answer in time and this is an older snapshot.
+  // Set by whoever answers: false when the event loop did not answer in time and this is an older
+  // snapshot.
   bool fresh = true;
   std::chrono::nanoseconds age{0};  // since the snapshot was taken
 
-  std::string name;  // namespace/name
+  std::string name;         // namespace/name
   std::string incarnation;  // 32 hexadecimal digits; empty before the genesis was read
   std::string cluster;
   std::string member;
@@ -105,7 +107,8 @@ struct StatusSnapshot {
   std::string reason;
   uint64_t started_unix_nanos = 0;
 
-  // Positions of this immortal's history. appended >= committed; delivered and done are the service's.
+  // Positions of this immortal's history. appended >= committed; delivered and done are the
+  // service's.
   uint64_t index_appended = 0;
   uint64_t index_committed = 0;
   uint64_t index_delivered = 0;
@@ -122,7 +125,8 @@ struct StatusSnapshot {
   Counters counters;
   uint64_t buffer_bytes_in_use = 0;
   uint64_t buffer_bytes_max = 0;
-  double recovery_seconds = 0;  // from the start of the process (or the take-over) to leading; 0: not there yet
+  double recovery_seconds =
+      0;  // from the start of the process (or the take-over) to leading; 0: not there yet
 
   LatencyHistogram sync;
   LatencyHistogram look_up;
@@ -134,14 +138,17 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // The state now; if the event loop does not answer within about a second, the last known state with fresh = false.
+  // The state now; if the event loop does not answer within about a second, the last known state
+  // with fresh = false.
   virtual StatusSnapshot Status() = 0;
 
-  // Cuts a checkpoint and waits until it is published. FAILED_PRECONDITION: not leading; UNAVAILABLE: drained or
-  // stopped before it was done; DEADLINE_EXCEEDED: it goes on, but nobody waits for it any more.
+  // Cuts a checkpoint and waits until it is published. FAILED_PRECONDITION: not leading;
+  // UNAVAILABLE: drained or stopped before it was done; DEADLINE_EXCEEDED: it goes on, but nobody
+  // waits for it any more.
   virtual absl::StatusOr<CheckpointRef> TakeCheckpoint(std::chrono::nanoseconds timeout) = 0;
 
-  // Asks the process to stop intake, finish what it has and end. Returns at once; a second call changes nothing.
+  // Asks the process to stop intake, finish what it has and end. Returns at once; a second call
+  // changes nothing.
   virtual void Drain() = 0;
 };
 

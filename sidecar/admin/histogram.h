@@ -15,7 +15,8 @@ struct LatencyHistogram {
   static constexpr size_t kBoundCount = 20;
   static constexpr uint64_t kFirstBoundNanos = 16'000;
 
-  // Upper bound of bucket `i`, inclusive: 16 us, 32 us, ... 8.4 s. What is longer falls into bucket kBoundCount.
+  // Upper bound of bucket `i`, inclusive: 16 us, 32 us, ... 8.4 s. What is longer falls into bucket
+  // kBoundCount.
   static constexpr double BoundSeconds(size_t i) {
     return static_cast<double>(kFirstBoundNanos << i) * 1e-9;
   }

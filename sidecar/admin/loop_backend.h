@@ -1,8 +1,8 @@
 // LoopBackend: a Backend for a coordinator that lives on one event loop.
 //
-// Posts each question to the loop and waits for the answer with a deadline, so that a loop that hangs gives stale
-// answers, never hanging ones. At most one question of each kind is under way: impatient callers do not pile up
-// work on a loop that is behind.
+// Posts each question to the loop and waits for the answer with a deadline, so that a loop that
+// hangs gives stale answers, never hanging ones. At most one question of each kind is under way:
+// impatient callers do not pile up work on a loop that is behind.
 #pragma once
 
 #include <functional>
@@ -20,16 +20,20 @@ class LoopBackend : public Backend {
   // All are called on the loop's thread.
   struct Hooks {
     std::function<StatusSnapshot()> status;
-    // Calls its argument exactly once on the loop, now or later; dropping it unanswered ends the wait with UNAVAILABLE.
+    // Calls its argument exactly once on the loop, now or later; dropping it unanswered ends the
+    // wait with UNAVAILABLE.
     std::function<void(CheckpointDone)> take_checkpoint;
     std::function<void()> drain;
   };
 
-  // `loop` must outlive this object; posted questions may outlive it, the hooks are not called after Detach.
-  LoopBackend(Loop& loop, Hooks hooks, std::chrono::nanoseconds status_timeout = std::chrono::seconds(1));
+  // `loop` must outlive this object; posted questions may outlive it, the hooks are not called
+  // after Detach.
+  LoopBackend(Loop& loop, Hooks hooks,
+              std::chrono::nanoseconds status_timeout = std::chrono::seconds(1));
   ~LoopBackend() override;
 
-  // On the loop's thread, before what the hooks refer to goes away. Later questions get the last known state.
+  // On the loop's thread, before what the hooks refer to goes away. Later questions get the last
+  // known state.
   void Detach();
 
   StatusSnapshot Status() override;
