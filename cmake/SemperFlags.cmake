@@ -23,6 +23,9 @@ set(SEMPER_SANITIZE "" CACHE STRING "Value for -fsanitize=, empty for none")
 if(SEMPER_SANITIZE)
   add_compile_options(-fsanitize=${SEMPER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${SEMPER_SANITIZE})
+  set(SEMPER_TEST_ENVIRONMENT
+      UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
 endif()
 
 find_program(SEMPER_CCACHE ccache)
@@ -42,7 +45,11 @@ target_compile_options(
   semper_warnings
   INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough -Werror
             # Designated initialisers leave fields out on purpose.
-            -Wno-missing-field-initializers
-            # g++ 12 warns falsely on std::string operator+ (GCC bug 105651), and on much more with sanitizers on.
-            $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-            $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${SEMPER_SANITIZE}>>:-Wno-maybe-uninitialized>)
+            -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 warns falsely on std::string operator+ (GCC bug 105651), and on much more with sanitizers on.
+  target_compile_options(semper_warnings INTERFACE -Wno-restrict)
+  if(SEMPER_SANITIZE)
+    target_compile_options(semper_warnings INTERFACE -Wno-maybe-uninitialized)
+  endif()
+endif()
