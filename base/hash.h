@@ -28,8 +28,7 @@ uint32_t Crc32cCombinePortable(uint32_t crc_a, uint32_t crc_b, uint64_t length_b
 // What stands for a whole history: equal chains mean equal histories.
 using Chain = std::array<std::byte, 16>;
 
-// chain' = first 16 bytes of SHA-256(previous || bytes). Allocates nothing after a thread's first
-// call.
+// chain' = first 16 bytes of SHA-256(previous || bytes). Allocates nothing.
 Chain ExtendChain(const Chain& previous, std::span<const std::byte> bytes);
 
 }  // namespace semper

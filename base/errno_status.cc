@@ -1,0 +1,45 @@
+#include "base/errno_status.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace semper {
+
+absl::StatusCode CodeOfErrno(int error) {
+  switch (error) {
+    case ENOENT:
+      return absl::StatusCode::kNotFound;
+    case EEXIST:
+      return absl::StatusCode::kAlreadyExists;
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+      return absl::StatusCode::kResourceExhausted;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::StatusCode::kPermissionDenied;
+    case EINVAL:
+    case EBADF:
+    case EFAULT:
+    case EISDIR:
+    case ENOTDIR:
+    case ENOTSOCK:
+    case ENAMETOOLONG:
+      return absl::StatusCode::kInternal;
+    default:
+      return absl::StatusCode::kUnavailable;
+  }
+}
+
+std::string TextOfErrno(int error) {
+  const char* const name = strerrorname_np(error);
+  const char* const text = strerrordesc_np(error);
+  if (name == nullptr || text == nullptr) return absl::StrCat("error ", error);
+  return absl::StrCat(text, " (", name, ")");
+}
+
+}  // namespace semper

@@ -1,0 +1,268 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/disk.h"
+#include "base/errno_status.h"
+
+namespace semper {
+namespace {
+
+// O_DIRECT wants offsets, lengths and memory at multiples of the block of the device; this suits
+// all of them.
+constexpr size_t kDirectAlignment = 4096;
+constexpr size_t kBounceBytes = size_t{1} << 20;
+constexpr size_t kZeroesBytes = size_t{1} << 20;
+
+bool IsAligned(uint64_t number) { return number % kDirectAlignment == 0; }
+
+class PosixFile final : public File {
+ public:
+  // How ReadAt gets past the cache of this machine.
+  enum class Reading { kCached, kDirect, kDropped };
+
+  PosixFile(int fd, std::string path, Reading reading)
+      : fd_(fd), path_(std::move(path)), reading_(reading) {}
+  ~PosixFile() override {
+    close(fd_);
+    std::free(bounce_);
+  }
+  PosixFile(const PosixFile&) = delete;
+  PosixFile& operator=(const PosixFile&) = delete;
+
+  absl::Status WriteAt(uint64_t offset, std::span<iovec> pieces) override;
+
+  absl::Status Sync() override {
+    // Not even EINTR is tried again: what the kernel kept of an interrupted sync is unknown (I5).
+    // Lanes block signals.
+    if (fdatasync(fd_) != 0) return ErrnoStatus(errno, "fdatasync of ", path_);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) override;
+
+  absl::StatusOr<uint64_t> Size() override {
+    struct stat status {};
+    if (fstat(fd_, &status) != 0) return ErrnoStatus(errno, "fstat of ", path_);
+    return static_cast<uint64_t>(status.st_size);
+  }
+
+  absl::Status Prewrite(uint64_t bytes) override;
+
+ private:
+  absl::StatusOr<size_t> ReadWhole(uint64_t offset, std::byte* out, size_t bytes);
+  absl::StatusOr<size_t> ReadBounced(uint64_t offset, std::span<std::byte> out);
+
+  const int fd_;
+  const std::string path_;
+  Reading reading_;
+  void* bounce_ = nullptr;
+};
+
+absl::Status PosixFile::WriteAt(uint64_t offset, std::span<iovec> pieces) {
+  while (true) {
+    while (!pieces.empty() && pieces.front().iov_len == 0) pieces = pieces.subspan(1);
+    if (pieces.empty()) return absl::OkStatus();
+    const int count = static_cast<int>(std::min<size_t>(pieces.size(), IOV_MAX));
+    const ssize_t written = pwritev(fd_, pieces.data(), count, static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return ErrnoStatus(errno, "write to ", path_, " at offset ", offset);
+    if (written == 0) {
+      return ErrnoStatus(EIO, "write to ", path_, " at offset ", offset, " took no bytes");
+    }
+    offset += static_cast<uint64_t>(written);
+    for (auto rest = static_cast<size_t>(written); rest > 0;) {
+      iovec& piece = pieces.front();
+      const size_t part = std::min(rest, piece.iov_len);
+      piece.iov_base = static_cast<char*>(piece.iov_base) + part;
+      piece.iov_len -= part;
+      rest -= part;
+      if (piece.iov_len == 0) pieces = pieces.subspan(1);
+    }
+  }
+}
+
+// Reads until `bytes` are there or the file ends. With O_DIRECT all three arguments are aligned,
+// and only the end of the file gives a count that is not.
+absl::StatusOr<size_t> PosixFile::ReadWhole(uint64_t offset, std::byte* out, size_t bytes) {
+  size_t have = 0;
+  while (have < bytes) {
+    const ssize_t got = pread(fd_, out + have, bytes - have, static_cast<off_t>(offset + have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      return ErrnoStatus(errno, "read of ", bytes - have, " bytes from ", path_, " at offset ",
+                         offset + have);
+    }
+    have += static_cast<size_t>(got);
+    if (got == 0 || (reading_ == Reading::kDirect && !IsAligned(have))) break;
+  }
+  return have;
+}
+
+absl::StatusOr<size_t> PosixFile::ReadBounced(uint64_t offset, std::span<std::byte> out) {
+  if (bounce_ == nullptr) {
+    bounce_ = std::aligned_alloc(kDirectAlignment, kBounceBytes);
+    if (bounce_ == nullptr) throw std::bad_alloc();
+  }
+  size_t have = 0;
+  while (have < out.size()) {
+    const uint64_t at = offset + have;
+    const size_t skip = at % kDirectAlignment;
+    const size_t wanted = skip + (out.size() - have);
+    const size_t rounded = (wanted + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
+    const size_t piece = std::min(rounded, kBounceBytes);
+    const auto got = ReadWhole(at - skip, static_cast<std::byte*>(bounce_), piece);
+    if (!got.ok()) return got.status();
+    if (*got <= skip) break;
+    const size_t useful = std::min(*got - skip, out.size() - have);
+    std::memcpy(out.data() + have, static_cast<std::byte*>(bounce_) + skip, useful);
+    have += useful;
+    if (*got < piece) break;
+  }
+  return have;
+}
+
+absl::StatusOr<size_t> PosixFile::ReadAt(uint64_t offset, std::span<std::byte> out) {
+  if (out.empty()) return 0;
+  if (reading_ == Reading::kDirect) {
+    const bool fits = IsAligned(offset) && IsAligned(out.size()) &&
+                      IsAligned(reinterpret_cast<uintptr_t>(out.data()));
+    auto got = fits ? ReadWhole(offset, out.data(), out.size()) : ReadBounced(offset, out);
+    if (got.ok() || got.status().code() != absl::StatusCode::kInternal) return got;
+    // Some file systems accept O_DIRECT when they open and refuse it (EINVAL) when they read.
+    const int flags = fcntl(fd_, F_GETFL);
+    if (flags < 0 || fcntl(fd_, F_SETFL, flags & ~O_DIRECT) != 0) return got;
+    reading_ = Reading::kDropped;
+  }
+  if (reading_ == Reading::kDropped) {
+    // Cached pages of the range go, so that the read asks the file system again.
+    posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(out.size()),
+                  POSIX_FADV_DONTNEED);
+  }
+  return ReadWhole(offset, out.data(), out.size());
+}
+
+absl::Status PosixFile::Prewrite(uint64_t bytes) {
+  static const std::vector<std::byte> zeroes(kZeroesBytes);
+  for (uint64_t offset = 0; offset < bytes;) {
+    const uint64_t length = std::min<uint64_t>(kZeroesBytes, bytes - offset);
+    iovec piece{.iov_base = const_cast<std::byte*>(zeroes.data()), .iov_len = length};
+    if (absl::Status status = WriteAt(offset, {&piece, 1}); !status.ok()) return status;
+    offset += length;
+  }
+  return Sync();
+}
+
+absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path, int flags, mode_t mode,
+                                               PosixFile::Reading reading) {
+  int fd;
+  do {
+    fd = open(path.c_str(), flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) return ErrnoStatus(errno, (flags & O_CREAT) != 0 ? "create " : "open ", path);
+  return std::make_unique<PosixFile>(fd, path, reading);
+}
+
+class PosixDisk final : public Disk {
+ public:
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    using Reading = PosixFile::Reading;
+    switch (mode) {
+      case OpenMode::kCreateExclusive:
+        return OpenFile(path, O_CREAT | O_EXCL | O_RDWR, 0600, Reading::kCached);
+      case OpenMode::kRead:
+        return OpenFile(path, O_RDONLY, 0, Reading::kCached);
+      case OpenMode::kReadFresh: {
+        auto file = OpenFile(path, O_RDONLY | O_DIRECT, 0, Reading::kDirect);
+        if (file.ok() || file.status().code() != absl::StatusCode::kInternal) return file;
+        return OpenFile(path, O_RDONLY, 0, Reading::kDropped);  // tmpfs and others: EINVAL
+      }
+    }
+    SEMPER_CHECK(false, "open mode ", mode);
+    return absl::InternalError("unreachable");
+  }
+
+  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
+  absl::Status MakeDir(const std::string& path) override {
+    if (mkdir(path.c_str(), 0700) != 0) return ErrnoStatus(errno, "create directory ", path);
+    return absl::OkStatus();
+  }
+  absl::Status SyncDir(const std::string& path) override;
+  absl::Status Rename(const std::string& from, const std::string& to) override;
+  absl::Status Remove(const std::string& path) override {
+    if (unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove ", path);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<uint64_t> FreeBytes(const std::string& dir) override {
+    struct statvfs status {};
+    if (statvfs(dir.c_str(), &status) != 0) return ErrnoStatus(errno, "statvfs of ", dir);
+    return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
+  }
+};
+
+absl::StatusOr<std::vector<std::string>> PosixDisk::List(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, "open directory ", path);
+  DIR* const stream = fdopendir(fd);
+  if (stream == nullptr) {
+    const int error = errno;
+    close(fd);
+    return ErrnoStatus(error, "open directory ", path);
+  }
+  std::vector<std::string> names;
+  while (true) {
+    errno = 0;
+    const dirent* const entry = readdir(stream);
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  const int error = errno;
+  const int closed = closedir(stream);
+  if (error != 0) return ErrnoStatus(error, "list directory ", path);
+  if (closed != 0) return ErrnoStatus(errno, "close directory ", path);
+  return names;
+}
+
+absl::Status PosixDisk::SyncDir(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(errno, "open directory ", path);
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  if (result != 0) return ErrnoStatus(error, "fsync of directory ", path);
+  return absl::OkStatus();
+}
+
+absl::Status PosixDisk::Rename(const std::string& from, const std::string& to) {
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) {
+    return absl::OkStatus();
+  }
+  if (errno != EINVAL && errno != ENOSYS) return ErrnoStatus(errno, "rename ", from, " to ", to);
+  // NFS and others know no RENAME_NOREPLACE. A crash between the two steps leaves both names of one
+  // file.
+  if (link(from.c_str(), to.c_str()) != 0) {
+    return ErrnoStatus(errno, "link ", from, " as ", to, " (rename without replacing)");
+  }
+  if (unlink(from.c_str()) != 0) return ErrnoStatus(errno, "remove ", from, ", now also ", to);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<Disk> MakePosixDisk() { return std::make_unique<PosixDisk>(); }
+
+}  // namespace semper
