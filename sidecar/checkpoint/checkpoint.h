@@ -1,4 +1,5 @@
 // Checkpoints: the files (docs/formats/checkpoint.md). Blocking calls; on the checkpoint lane.
+// `dir` is the directory of the immortal; the files lie in its folder `checkpoints`.
 #pragma once
 
 #include <memory>
@@ -32,18 +33,24 @@ struct CheckpointHeader {
   v1::CoordinatorState state;
 };
 
-// Writes one checkpoint under a temporary name. Dropping it unpublished leaves only the temporary file, which the
-// next start removes.
+// Writes one checkpoint under a temporary name. Dropping it unpublished leaves only the temporary
+// file, which the next start removes.
 class CheckpointWriter {
  public:
   virtual ~CheckpointWriter() = default;
-  static absl::StatusOr<std::unique_ptr<CheckpointWriter>> Create(Disk& disk, const std::string& dir,
-                                                                  const CheckpointHeader& header, uint64_t random);
-  virtual absl::Status AddOutput(const core::FrameHeader& frame, std::span<const std::byte> payload) = 0;
-  virtual absl::Status SetService(const v1::ServiceCheckpoint& service) = 0;  // before the first chunk
-  virtual absl::Status AddChunk(std::span<const std::byte> chunk) = 0;        // split to 1 MiB inside
-  virtual absl::Status Finish() = 0;   // trailer, sync; then reads it all back and compares its checksums
-  virtual absl::Status Publish() = 0;  // rename, sync of the directory. Only when committed >= index.
+  static absl::StatusOr<std::unique_ptr<CheckpointWriter>> Create(Disk& disk,
+                                                                  const std::string& dir,
+                                                                  const CheckpointHeader& header,
+                                                                  uint64_t random);
+  virtual absl::Status AddOutput(const core::FrameHeader& frame,
+                                 std::span<const std::byte> payload) = 0;
+  virtual absl::Status SetService(
+      const v1::ServiceCheckpoint& service) = 0;                        // before the first chunk
+  virtual absl::Status AddChunk(std::span<const std::byte> chunk) = 0;  // split to 1 MiB inside
+  virtual absl::Status
+  Finish() = 0;  // trailer, sync; then reads it all back and compares its checksums
+  virtual absl::Status
+  Publish() = 0;  // rename, sync of the directory. Only when committed >= index.
   virtual uint64_t bytes() const = 0;  // written so far
 };
 
@@ -51,14 +58,15 @@ class CheckpointReader {
  public:
   virtual ~CheckpointReader() = default;
   // Reads and checks the header. DATA_LOSS names file, offset and what is wrong.
-  static absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(Disk& disk, const std::string& dir, CheckpointId id);
+  static absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(Disk& disk, const std::string& dir,
+                                                                CheckpointId id);
   virtual const CheckpointHeader& header() const = 0;
 
   struct Section {
     enum Kind { kOutput = 1, kService = 2, kChunk = 3 } kind;
-    core::FrameHeader frame;                 // kOutput
-    v1::ServiceCheckpoint service;           // kService
-    std::span<const std::byte> bytes;        // payload or chunk; valid until the next call
+    core::FrameHeader frame;           // kOutput
+    v1::ServiceCheckpoint service;     // kService
+    std::span<const std::byte> bytes;  // payload or chunk; valid until the next call
   };
   // The next section, checked; nothing after the (checked) trailer.
   virtual absl::StatusOr<std::optional<Section>> Next() = 0;
@@ -70,8 +78,9 @@ absl::StatusOr<std::vector<CheckpointId>> ListCheckpoints(Disk& disk, const std:
 // Reads all of it. OK if every byte is as written.
 absl::Status VerifyCheckpoint(Disk& disk, const std::string& dir, CheckpointId id);
 
-// Removes temporary files of earlier processes (start-up), and published ones beyond the newest `keep` (>= 2).
-// Only what is older than the `keep` newest *verified* ones goes. Returns the ids that are left, newest first.
+// Removes temporary files of earlier processes (start-up), and published ones beyond the newest
+// `keep` (>= 2). Only what is older than the `keep` newest *verified* ones goes. Returns the ids
+// that are left, newest first.
 absl::Status RemoveUnfinished(Disk& disk, const std::string& dir);
 absl::StatusOr<std::vector<CheckpointId>> RemoveOld(Disk& disk, const std::string& dir, int keep);
 
