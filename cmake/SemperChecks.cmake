@@ -23,7 +23,7 @@ if(NOT SEMPER_SANITIZE)
   semper_check(lint/rooms_self_test COMMAND python3 tests/lint/rooms.py --self-test LABELS lint)
   semper_check(lint/format COMMAND ./dev fmt --check LABELS lint)
   semper_check(lint/tidy_changed COMMAND python3 tests/lint/tidy.py --build ${CMAKE_BINARY_DIR} LABELS lint TIMEOUT 1200)
-  semper_check(lint/tidy_all COMMAND python3 tests/lint/tidy.py --build ${CMAKE_BINARY_DIR} --all
+  semper_check(lint/tidy_all COMMAND python3 tests/lint/tidy.py --build ${CMAKE_BINARY_DIR} --all --deep
                LABELS lint tier2 TIMEOUT 7200)
 endif()
 

@@ -1,25 +1,33 @@
 #!/usr/bin/env python3
 """clang-tidy on the C++ files that changed, in parallel, remembering what was clean.
 
-usage: tidy.py --build DIR [--all] [--base COMMIT] [FILE…]
+usage: tidy.py --build DIR [--all] [--deep] [--base COMMIT] [FILE…]
 
 Changed means: different from the merge base with origin/main, from HEAD~1 if that is HEAD itself, or not yet committed. For
-a header, one source file that includes it is checked. --all checks every file. DIR is a built tree: it has the compile
-commands, the generated headers, and ninja's record of which headers a file includes. A file is checked again only if it, a
-header of the project that it includes, or .clang-tidy is different from when it was last clean.
+a header, one source file that includes it is checked. --all checks every file, --deep with the static analyzer too. DIR is a
+built tree: it has the compile commands, the generated headers, and ninja's record of which headers a file includes.
+
+A file is checked again only if it, a header of the project that it includes, or the checks are different from when it was
+last clean; that is remembered in $XDG_CACHE_HOME/semper/tidy (~/.cache), for all clones together.
 """
 
 import argparse
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CLEAN = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "semper", "tidy")
+STAMP_DAYS_MAX = 30
 TIDY = "clang-tidy-14"
+OPTIONS = ["--quiet", "--extra-arg=-Wno-unknown-warning-option"]  # the flags are g++'s
+DEEP = ["--checks=clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-unix.Malloc"]
 
 
 def git(*arguments):
@@ -86,32 +94,43 @@ def select(commands, headers, changed):
     return sorted(chosen)
 
 
-def fingerprint(source, headers):
-    digest = hashlib.sha256()
+def fingerprint(build, source, headers, options):
+    """Names all that the outcome depends on, in a way that is the same in every clone."""
+    digest = hashlib.sha256(repr(options).encode())
     for path in [os.path.join(ROOT, ".clang-tidy"), source, *sorted(headers)]:
-        digest.update(path.encode() + b"\0")
+        digest.update(os.path.relpath(path, build if path.startswith(build + os.sep) else ROOT).encode() + b"\0")
         if os.path.isfile(path):
             with open(path, "rb") as file:
                 digest.update(hashlib.sha256(file.read()).digest())
     return digest.hexdigest()
 
 
-def check(build, source, headers):
+def check(build, source, headers, options):
     """Runs clang-tidy on one file unless it was clean before; returns what it said."""
-    stamp = os.path.join(build, "tidy", fingerprint(source, headers))
+    stamp = os.path.join(CLEAN, fingerprint(build, source, headers, options))
     if os.path.exists(stamp):
+        os.utime(stamp)
         return ""
-    done = subprocess.run([TIDY, "--quiet", "--extra-arg=-Wno-unknown-warning-option", "-p", build, source], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([TIDY, *options, "-p", build, source], capture_output=True, text=True, cwd=ROOT)
     if done.returncode == 0:
         open(stamp, "w", encoding="utf-8").close()
         return ""
     return done.stdout or done.stderr
 
 
+def forget_old_stamps():
+    """The memory of what was clean does not grow for ever."""
+    for entry in os.scandir(CLEAN):
+        if entry.stat().st_mtime < time.time() - STAMP_DAYS_MAX * 86400:
+            with contextlib.suppress(FileNotFoundError):  # another clone may do the same
+                os.unlink(entry.path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--deep", action="store_true")
     parser.add_argument("--base")
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
@@ -126,9 +145,11 @@ def main():
             print("tidy: no git history to compare with; nothing checked")
             return 0
         sources = select(commands, headers, changed)
-    os.makedirs(os.path.join(build, "tidy"), exist_ok=True)
+    os.makedirs(CLEAN, exist_ok=True)
+    forget_old_stamps()
+    options = OPTIONS + (DEEP if arguments.deep else [])
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        said = list(pool.map(lambda s: check(build, s, headers.get(commands[s], set())), sources))
+        said = list(pool.map(lambda s: check(build, s, headers.get(commands[s], set()), options), sources))
     for text in filter(None, said):
         print(text)
     bad = sum(1 for text in said if text)
