@@ -10,7 +10,12 @@
 namespace semper::core {
 
 Core::Core(CoreOptions options, BufferPool& pool, EffectSink& sink)
-    : options_(std::move(options)), pool_(pool), sink_(sink), tail_(1024), units_(64), marks_(256) {}
+    : options_(std::move(options)),
+      pool_(pool),
+      sink_(sink),
+      tail_(1024),
+      units_(64),
+      marks_(256) {}
 
 void Core::StopBecause(StopReason reason, const absl::Status& why) {
   if (phase_ == Phase::kStopped) return;
@@ -35,8 +40,9 @@ void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest) {
 void Core::OnClaimed(const absl::Status& claimed) {
   if (phase_ != Phase::kClaiming) return;
   if (absl::IsAlreadyExists(claimed)) {
-    return StopBecause(StopReason::kLostLock,
-                       absl::AbortedError(absl::StrCat("epoch ", Raw(epoch_), " was claimed by another member")));
+    return StopBecause(
+        StopReason::kLostLock,
+        absl::AbortedError(absl::StrCat("epoch ", Raw(epoch_), " was claimed by another member")));
   }
   if (!claimed.ok()) return StopBecause(StopReason::kUnknownState, claimed);
   phase_ = Phase::kSealing;
@@ -46,7 +52,8 @@ void Core::OnClaimed(const absl::Status& claimed) {
 void Core::OnSealed(const absl::Status& sealed) {
   if (phase_ != Phase::kSealing) return;
   if (!sealed.ok()) {
-    return StopBecause(absl::IsDataLoss(sealed) ? StopReason::kDamage : StopReason::kUnknownState, sealed);
+    return StopBecause(absl::IsDataLoss(sealed) ? StopReason::kDamage : StopReason::kUnknownState,
+                       sealed);
   }
   // The seal is batch 0: durable now, and nothing happens before it is committed.
   durable_batches_ = 1;
@@ -58,8 +65,9 @@ void Core::OnSealed(const absl::Status& sealed) {
 void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
   if (phase_ != Phase::kRecovering) return;
   if (!recovered.ok()) {
-    return StopBecause(absl::IsDataLoss(recovered.status()) ? StopReason::kDamage : StopReason::kUnknownState,
-                       recovered.status());
+    return StopBecause(
+        absl::IsDataLoss(recovered.status()) ? StopReason::kDamage : StopReason::kUnknownState,
+        recovered.status());
   }
   state_ = std::move(recovered->state);
   durable_index_ = committed_index_ = state_.index();
@@ -67,7 +75,8 @@ void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
   for (size_t i = 0; i < links_.size(); ++i) links_[i].committed = state_.sources()[i].position;
   restore_.index = recovered->restore_index;
   for (const auto& d : recovered->checkpoint.destinations()) {
-    ledger_.Restore(Slot{d.slot()}, d.name(), {d.sequence(), d.hash()}, {d.acked_sequence(), d.acked_hash()});
+    ledger_.Restore(Slot{d.slot()}, d.name(), {d.sequence(), d.hash()},
+                    {d.acked_sequence(), d.acked_hash()});
     restore_.counters.resize(d.slot());
     restore_.counters[d.slot() - 1] = {d.sequence(), d.hash()};
     Destination& destination = *ledger_.Find(Slot{d.slot()});
@@ -75,7 +84,8 @@ void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
     destination.incarnation = IncarnationFrom(d.incarnation());
   }
   for (auto& held : recovered->held) {
-    ledger_.RestoreHeld(Slot{held.frame.slot}, held.frame.count, held.frame.crc, std::move(held.payload));
+    ledger_.RestoreHeld(Slot{held.frame.slot}, held.frame.count, held.frame.crc,
+                        std::move(held.payload));
   }
   time_of_checkpoint_ = state_.time();
   phase_ = Phase::kLeading;
@@ -122,8 +132,8 @@ void Core::EndOfRound() {
   if (phase_ != Phase::kLeading) return;
   MaybeNoteAcks();
   MaybeTick();
-  if (checkpoint_wanted_ && unit_entries_ == 0 && !write_in_flight_ && service_phase_ == ServicePhase::kLive &&
-      Raw(checkpoint_cut_) == 0) {
+  if (checkpoint_wanted_ && unit_entries_ == 0 && !write_in_flight_ &&
+      service_phase_ == ServicePhase::kLive && Raw(checkpoint_cut_) == 0) {
     v1::Control control;
     control.mutable_tick();  // a cut is at the end of a record with inputs
     AdmitControl(control);
@@ -167,7 +177,7 @@ void Core::MaybeWrite() {
   state_.Save(checkpoint_state_);
   bytes_since_checkpoint_ = inputs_since_checkpoint_ = 0;
   time_of_checkpoint_ = state_.time();
-  sink_.RequestCheckpoint(checkpoint_cut_, checkpoint_state_);
+  sink_.RequestCheckpoint(checkpoint_cut_);
 }
 
 void Core::OnUnitDurable(const absl::Status& written) {
@@ -193,13 +203,17 @@ void Core::OnLookedUp(const absl::StatusOr<Epoch>& newest) {
   if (phase_ != Phase::kLeading && phase_ != Phase::kConfirming) return;
   look_up_in_flight_ = false;
   if (!newest.ok()) {
-    return StopBecause(StopReason::kLostLock,
-                       absl::Status(newest.status().code(), absl::StrCat("the look-up of claims failed, which is a lost lock: ",
-                                                                         newest.status().message())));
+    return StopBecause(
+        StopReason::kLostLock,
+        absl::Status(newest.status().code(),
+                     absl::StrCat("the look-up of claims failed, which is a lost lock: ",
+                                  newest.status().message())));
   }
   if (*newest != epoch_) {
-    return StopBecause(StopReason::kLostLock, absl::AbortedError(absl::StrCat(
-                                                  "epoch ", Raw(*newest), " was claimed; this process led epoch ", Raw(epoch_))));
+    return StopBecause(
+        StopReason::kLostLock,
+        absl::AbortedError(absl::StrCat("epoch ", Raw(*newest),
+                                        " was claimed; this process led epoch ", Raw(epoch_))));
   }
   if (phase_ == Phase::kConfirming) {
     committed_batches_ = look_up_covers_;
@@ -223,7 +237,8 @@ void Core::Commit(uint64_t batches) {
       marks_.Pop();
       SourceLink& link = links_[Raw(mark.slot) - 1];
       link.committed = mark.position;
-      // One ack per source and commit: the last mark of the batch range wins, earlier ones are harmless.
+      // One ack per source and commit: the last mark of the batch range wins, earlier ones are
+      // harmless.
       if (Raw(link.connection) != 0) sink_.SendAck(link.connection, mark.position);
     }
   }

@@ -1,10 +1,12 @@
 // Core: every decision of a coordinator. Events in, effects out; no I/O, no clock, no threads.
 //
-// One Core is one life of one coordinator process. Each event is a method; it runs to its end and calls the sink for
-// what is to be done, in the order in which it is to be done. The owner (runtime, or a test) executes the effects and
-// reports their outcome as later events, never from inside an effect.
+// One Core is one life of one coordinator process. Each event is a method; it runs to its end and
+// calls the sink for what is to be done, in the order in which it is to be done. The owner
+// (runtime, or a test) executes the effects and reports their outcome as later events, never from
+// inside an effect.
 //
-// The way of an input:   On…Frame → Log (+ Deliver)   EndOfRound → WriteUnit   OnUnitDurable → LookUp
+// The way of an input:   On…Frame → Log (+ Deliver)   EndOfRound → WriteUnit   OnUnitDurable →
+// LookUp
 //                        OnLookedUp → committed: outputs, acks, receipts, checkpoints leave
 // Nothing outside this class ever sees "durable" (core.md, 3).
 #pragma once
@@ -36,11 +38,11 @@ struct CoreOptions {
   std::string cluster;
   std::string name;
   Incarnation incarnation{};
-  uint64_t nonce = 0;             // of the claim that this process will make
+  uint64_t nonce = 0;  // of the claim that this process will make
   std::string semper_version;
-  uint32_t unit_bytes_max = 8u << 20;       // an open unit of this size takes no more
-  uint32_t uncommitted_units_max = 64;      // speculation: written but not committed
-  uint64_t ack_note_bytes = 16u << 20;      // acknowledged output bytes between two notes in the log
+  uint32_t unit_bytes_max = 8u << 20;   // an open unit of this size takes no more
+  uint32_t uncommitted_units_max = 64;  // speculation: written but not committed
+  uint64_t ack_note_bytes = 16u << 20;  // acknowledged output bytes between two notes in the log
   uint64_t checkpoint_every_bytes = 1u << 30;  // of log; 0: never
   uint64_t checkpoint_every_inputs = 0;        // 0: never
   uint64_t checkpoint_every_nanos = 0;         // of logged time; 0: never
@@ -53,15 +55,15 @@ enum class StopReason { kLostLock, kUnknownState, kDamage, kDrained };
 
 // Where a take-over left the log, and what the state is there.
 struct Recovered {
-  ReplicatedState state;         // after the last input of the history
-  Batch next_batch{1};           // of the own epoch, after the seal
-  Index restore_index{};         // of the checkpoint that the service starts from; 0: none
+  ReplicatedState state;            // after the last input of the history
+  Batch next_batch{1};              // of the own epoch, after the seal
+  Index restore_index{};            // of the checkpoint that the service starts from; 0: none
   v1::CoordinatorState checkpoint;  // its coordinator state; empty if none
   struct Held {
     FrameHeader frame;
     Buffer payload;
   };
-  std::vector<Held> held;        // its unacknowledged outputs
+  std::vector<Held> held;  // its unacknowledged outputs
 };
 
 class EffectSink {
@@ -69,37 +71,40 @@ class EffectSink {
   virtual ~EffectSink() = default;
 
   // The log lock, in this order; each is answered by the event in brackets.
-  virtual void ReadClaims() = 0;            // [OnClaimsRead]
+  virtual void ReadClaims() = 0;              // [OnClaimsRead]
   virtual void CreateClaim(Epoch epoch) = 0;  // [OnClaimed]
-  virtual void TakeOver(Epoch epoch) = 0;   // re-open, copy the tail, seal, sync [OnSealed]
-  virtual void LookUp() = 0;                // list the claims afresh [OnLookedUp]
-  virtual void Recover() = 0;               // newest checkpoint, scan of the log after it [OnRecovered]
+  virtual void TakeOver(Epoch epoch) = 0;     // re-open, copy the tail, seal, sync [OnSealed]
+  virtual void LookUp() = 0;                  // list the claims afresh [OnLookedUp]
+  virtual void Recover() = 0;  // newest checkpoint, scan of the log after it [OnRecovered]
 
   // The log. `payload` stays in place until the unit is durable.
   virtual void Log(const FrameHeader& entry, const Buffer& payload) = 0;
-  // Writes and syncs what was logged since the last one; a note if nothing was [OnUnitDurable]. `cut`: the record's
-  // end is a checkpoint's cut; the facts go to BeginCheckpoint.
-  virtual void WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t committed, bool cut) = 0;
+  // Writes and syncs what was logged since the last one; a note if nothing was [OnUnitDurable].
+  // `cut`: the record's end is a checkpoint's cut; the facts go to BeginCheckpoint.
+  virtual void WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t committed,
+                         bool cut) = 0;
 
   // The service.
   virtual void GreetService(const v1::CoordinatorHello& hello) = 0;
   virtual void RefuseService(const std::string& why) = 0;
   virtual void RestoreService(Index checkpoint) = 0;  // stream it from the file [OnServiceRestored]
-  virtual void Feed(Index after) = 0;  // from the files [OnFed…, OnFedAll]
+  virtual void Feed(Index after) = 0;                 // from the files [OnFed…, OnFedAll]
   virtual void StopFeeding() = 0;
   virtual void Deliver(const FrameHeader& entry, const Buffer& payload) = 0;
   virtual void TellLive(Index index) = 0;
   virtual void TellCommitted(Index index) = 0;
 
-  // Checkpoints. The cut goes to the service behind everything delivered so far [OnCheckpointBegin …].
-  virtual void RequestCheckpoint(Index index, v1::CoordinatorState state) = 0;
+  // Checkpoints. The cut goes to the service behind everything delivered so far [OnCheckpointBegin
+  // …].
+  virtual void RequestCheckpoint(Index index) = 0;
   virtual void WriteCheckpointOutputs(const v1::CoordinatorState& state, const Ledger& ledger) = 0;
   virtual void PublishCheckpoint(Index index) = 0;
   virtual void AbandonCheckpoint(const std::string& why) = 0;
 
   // Peers that send to us.
   virtual void Welcome(ConnectionId connection, const v1::PeerWelcome& welcome) = 0;
-  virtual void RefusePeer(ConnectionId connection, const v1::PeerRefused& refused) = 0;  // and closes
+  virtual void RefusePeer(ConnectionId connection,
+                          const v1::PeerRefused& refused) = 0;  // and closes
   virtual void SendAck(ConnectionId connection, const Position& committed) = 0;
 
   // Peers that we send to.
@@ -108,14 +113,23 @@ class EffectSink {
   virtual bool CanSend(Slot slot) = 0;  // false: OnCanSend follows
   virtual void SendMessages(Slot slot, const HeldOutput& output) = 0;
 
-  virtual void WakeAt(uint64_t wall_nanos) = 0;  // call OnWake not before; 0: cancels
+  virtual void WakeAt(uint64_t wall_nanos) = 0;      // call OnWake not before; 0: cancels
   virtual void Report(const std::string& text) = 0;  // a sentence for the operator: log, status
   virtual void Stop(StopReason reason, const absl::Status& why) = 0;
 };
 
 class Core {
  public:
-  enum class Phase { kNew, kReadingClaims, kClaiming, kSealing, kConfirming, kRecovering, kLeading, kStopped };
+  enum class Phase {
+    kNew,
+    kReadingClaims,
+    kClaiming,
+    kSealing,
+    kConfirming,
+    kRecovering,
+    kLeading,
+    kStopped
+  };
   enum class ServicePhase { kNone, kWaiting, kRestoring, kFeeding, kLive };
 
   Core(CoreOptions options, BufferPool& pool, EffectSink& sink);
@@ -148,7 +162,7 @@ class Core {
   absl::Status OnDone(Index index, uint64_t next_timer);
   absl::Status OnImpulse(const FrameHeader& frame, Buffer payload);
   absl::Status OnCheckpointBegin(Index index);
-  void OnCheckpointReady(Index index);             // written and synced, under its temporary name
+  void OnCheckpointReady(Index index);  // written and synced, under its temporary name
   void OnCheckpointPublished(Index index);
   void OnCheckpointFailed(const std::string& why);
   void WantCheckpoint() { checkpoint_wanted_ = true; }
@@ -181,12 +195,13 @@ class Core {
   struct SourceLink {
     ConnectionId connection{};
     Position committed;
-    uint64_t epoch = 0;  // highest seen of this incarnation
+    uint64_t epoch = 0;   // highest seen of this incarnation
     bool marked = false;  // in marks of the open unit
     std::string quarantine;
   };
   const std::vector<SourceLink>& source_links() const { return links_; }
   uint64_t duplicates_cut() const { return duplicates_cut_; }
+  bool draining() const { return draining_; }
 
  private:
   struct TailEntry {
@@ -227,7 +242,6 @@ class Core {
   void CloseSource(ConnectionId connection);  // frames of it are no longer taken
   void RefuseGreeting(ConnectionId connection, v1::PeerRefused::Reason reason, std::string text);
   void FillWelcome(Slot slot, v1::PeerWelcome& welcome) const;
-  v1::CoordinatorState CutState() const;
 
   const CoreOptions options_;
   BufferPool& pool_;
@@ -239,9 +253,9 @@ class Core {
   bool draining_ = false;
 
   // Log and commit.
-  ReplicatedState state_;        // at the last admitted input
-  Ring<TailEntry> tail_;         // admitted, not yet durable: keeps the bytes in place
-  uint64_t unit_bytes_ = 0;      // of the open unit
+  ReplicatedState state_;    // at the last admitted input
+  Ring<TailEntry> tail_;     // admitted, not yet durable: keeps the bytes in place
+  uint64_t unit_bytes_ = 0;  // of the open unit
   uint32_t unit_entries_ = 0;
   bool write_in_flight_ = false;
   bool look_up_in_flight_ = false;
@@ -252,8 +266,8 @@ class Core {
   uint64_t stated_batches_ = 0;  // committed, as the last record says it
   Index durable_index_{};
   Index committed_index_{};
-  Ring<UnitFacts> units_;        // written or being written, not committed
-  Ring<Mark> marks_;             // of units_: how far each source's stream went
+  Ring<UnitFacts> units_;         // written or being written, not committed
+  Ring<Mark> marks_;              // of units_: how far each source's stream went
   std::vector<Slot> open_marks_;  // sources with messages in the open unit
 
   // Service.
@@ -261,8 +275,8 @@ class Core {
   std::optional<v1::ServiceHello> waiting_hello_;
   std::string service_name_;
   uint32_t generation_ = 0;
-  bool live_told_ = false;       // of this generation
-  bool settled_ = false;         // this generation has finished all that was there when it went live
+  bool live_told_ = false;  // of this generation
+  bool settled_ = false;    // this generation has finished all that was there when it went live
   Index live_index_{};
   Index delivered_{};
   Index done_{};
@@ -275,7 +289,7 @@ class Core {
     std::vector<Position> counters;
   } restore_;
   bool checkpoint_wanted_ = false;
-  Index checkpoint_cut_{};       // 0: none under way
+  Index checkpoint_cut_{};  // 0: none under way
   bool checkpoint_ready_ = false;
   v1::CoordinatorState checkpoint_state_;
   std::vector<Position> checkpoint_counters_;
@@ -285,10 +299,11 @@ class Core {
 
   // Peers.
   std::vector<SourceLink> links_;  // parallel to state_.sources()
-  absl::flat_hash_map<uint64_t, uint32_t> source_of_;  // connection -> position in links_; looked up, never walked
-  std::vector<Slot> releasing_;    // kept for its memory
+  absl::flat_hash_map<uint64_t, uint32_t>
+      source_of_;                // connection -> position in links_; looked up, never walked
+  std::vector<Slot> releasing_;  // kept for its memory
   Ledger ledger_;
-  uint64_t acked_bytes_ = 0;       // since the last note
+  uint64_t acked_bytes_ = 0;  // since the last note
   bool note_acks_ = false;
   uint64_t duplicates_cut_ = 0;
 };

@@ -8,7 +8,8 @@
 
 namespace semper::core {
 
-void Core::RefuseGreeting(ConnectionId connection, v1::PeerRefused::Reason reason, std::string text) {
+void Core::RefuseGreeting(ConnectionId connection, v1::PeerRefused::Reason reason,
+                          std::string text) {
   v1::PeerRefused refused;
   refused.set_reason(reason);
   refused.set_text(std::move(text));
@@ -34,7 +35,8 @@ void Core::FillWelcome(Slot slot, v1::PeerWelcome& welcome) const {
 void Core::OnPeerHello(ConnectionId connection, const v1::PeerHello& hello) {
   const auto& sender = hello.sender();
   if (phase_ != Phase::kLeading || draining_ || Raw(state_.index()) == 0) {
-    return RefuseGreeting(connection, v1::PeerRefused::NOT_LEADER, absl::StrCat(options_.name, " does not lead here now"));
+    return RefuseGreeting(connection, v1::PeerRefused::NOT_LEADER,
+                          absl::StrCat(options_.name, " does not lead here now"));
   }
   if (hello.minimum_protocol_version() > 1 || hello.stream_hash_algorithm() != kHashCrc32c) {
     return RefuseGreeting(connection, v1::PeerRefused::VERSION,
@@ -42,19 +44,25 @@ void Core::OnPeerHello(ConnectionId connection, const v1::PeerHello& hello) {
   }
   if (sender.cluster() != options_.cluster) {
     return RefuseGreeting(connection, v1::PeerRefused::WRONG_CLUSTER,
-                          absl::StrCat("this is cluster '", options_.cluster, "', the hello says '", sender.cluster(), "'"));
+                          absl::StrCat("this is cluster '", options_.cluster, "', the hello says '",
+                                       sender.cluster(), "'"));
   }
   if (hello.receiver().name() != options_.name) {
-    return RefuseGreeting(connection, v1::PeerRefused::WRONG_NAME,
-                          absl::StrCat("this is ", options_.name, ", the hello is for ", hello.receiver().name()));
+    return RefuseGreeting(
+        connection, v1::PeerRefused::WRONG_NAME,
+        absl::StrCat("this is ", options_.name, ", the hello is for ", hello.receiver().name()));
   }
   if (sender.incarnation().size() != 16 || sender.name().empty()) {
-    return RefuseGreeting(connection, v1::PeerRefused::WRONG_NAME, "the hello has no name or no incarnation of 16 bytes");
+    return RefuseGreeting(connection, v1::PeerRefused::WRONG_NAME,
+                          "the hello has no name or no incarnation of 16 bytes");
   }
-  if (!hello.receiver().incarnation().empty() && IncarnationFrom(hello.receiver().incarnation()) != options_.incarnation) {
-    return RefuseGreeting(connection, v1::PeerRefused::QUARANTINED,
-                          absl::StrCat("you remember incarnation ", HexOf(IncarnationFrom(hello.receiver().incarnation())),
-                                       " of ", options_.name, ", this is ", HexOf(options_.incarnation)));
+  if (!hello.receiver().incarnation().empty() &&
+      IncarnationFrom(hello.receiver().incarnation()) != options_.incarnation) {
+    return RefuseGreeting(
+        connection, v1::PeerRefused::QUARANTINED,
+        absl::StrCat("you remember incarnation ",
+                     HexOf(IncarnationFrom(hello.receiver().incarnation())), " of ", options_.name,
+                     ", this is ", HexOf(options_.incarnation)));
   }
   const Incarnation incarnation = IncarnationFrom(sender.incarnation());
   const auto& sources = state_.sources();
@@ -69,21 +77,24 @@ void Core::OnPeerHello(ConnectionId connection, const v1::PeerHello& hello) {
     AdmitControl(control);
     links_.emplace_back();
   } else if (sources[i].incarnation != incarnation) {
-    links_[i].quarantine = absl::StrCat("incarnation ", HexOf(incarnation), " of ", sender.name(), " called; ", options_.name,
-                                        " remembers ", HexOf(sources[i].incarnation));
+    links_[i].quarantine =
+        absl::StrCat("incarnation ", HexOf(incarnation), " of ", sender.name(), " called; ",
+                     options_.name, " remembers ", HexOf(sources[i].incarnation));
     sink_.Report(links_[i].quarantine);
     return RefuseGreeting(connection, v1::PeerRefused::QUARANTINED, links_[i].quarantine);
   }
   SourceLink& link = links_[i];
   if (sender.epoch() < link.epoch) {
     return RefuseGreeting(connection, v1::PeerRefused::NOT_LEADER,
-                          absl::StrCat("epoch ", sender.epoch(), " of ", sender.name(), " was replaced by ", link.epoch));
+                          absl::StrCat("epoch ", sender.epoch(), " of ", sender.name(),
+                                       " was replaced by ", link.epoch));
   }
   link.epoch = sender.epoch();
   if (Raw(link.connection) != 0) {
     const ConnectionId older = link.connection;
     CloseSource(older);
-    RefuseGreeting(older, v1::PeerRefused::NOT_LEADER, "a newer connection of the same immortal replaced this one");
+    RefuseGreeting(older, v1::PeerRefused::NOT_LEADER,
+                   "a newer connection of the same immortal replaced this one");
   }
   link.connection = connection;
   source_of_[Raw(connection)] = static_cast<uint32_t>(i);
@@ -96,7 +107,8 @@ absl::StatusOr<Buffer> Core::CutKnown(const Position& known, FrameHeader& frame,
   const uint64_t skip = known.sequence + 1 - frame.first_sequence;
   const auto bytes = BytesOfMessages(payload.bytes(), skip);
   if (!bytes) return absl::InvalidArgumentError("malformed messages");
-  payload = payload.Part(static_cast<uint32_t>(*bytes), static_cast<uint32_t>(payload.size() - *bytes));
+  payload =
+      payload.Part(static_cast<uint32_t>(*bytes), static_cast<uint32_t>(payload.size() - *bytes));
   frame.first_sequence += skip;
   frame.count -= static_cast<uint32_t>(skip);
   frame.bytes = static_cast<uint32_t>(payload.size());
@@ -114,7 +126,8 @@ void Core::OnPeerFrame(ConnectionId connection, const FrameHeader& frame, Buffer
   if (frame.first_sequence == 0 || frame.count == 0 || frame.first_sequence > known.sequence + 1) {
     v1::PeerRefused refused;
     refused.set_reason(v1::PeerRefused::GAP);
-    refused.set_text(absl::StrCat("a frame begins at sequence ", frame.first_sequence, ", expected at most ", known.sequence + 1));
+    refused.set_text(absl::StrCat("a frame begins at sequence ", frame.first_sequence,
+                                  ", expected at most ", known.sequence + 1));
     refused.mutable_last()->set_sequence(known.sequence);
     refused.mutable_last()->set_hash(known.hash);
     CloseSource(connection);
@@ -129,7 +142,8 @@ void Core::OnPeerFrame(ConnectionId connection, const FrameHeader& frame, Buffer
     absl::StatusOr<Buffer> rest = CutKnown(known, entry, std::move(payload));
     if (!rest.ok()) {
       CloseSource(connection);
-      return RefuseGreeting(connection, v1::PeerRefused::DAMAGED, std::string(rest.status().message()));
+      return RefuseGreeting(connection, v1::PeerRefused::DAMAGED,
+                            std::string(rest.status().message()));
     }
     payload = *std::move(rest);
   }
@@ -157,19 +171,22 @@ void Core::OnWelcome(Slot slot, const v1::PeerWelcome& welcome) {
   Destination& d = *found;
   const Incarnation incarnation = IncarnationFrom(welcome.receiver().incarnation());
   if (welcome.receiver().name() != d.name) {
-    return sink_.Disconnect(slot, absl::StrCat("expected ", d.name, ", found ", welcome.receiver().name()), false);
+    return sink_.Disconnect(
+        slot, absl::StrCat("expected ", d.name, ", found ", welcome.receiver().name()), false);
   }
   if (d.welcomed && d.incarnation != incarnation) {
     return DestinationFault(slot, absl::DataLossError(absl::StrCat(
-        d.name, " is incarnation ", HexOf(incarnation), " now; ", options_.name, " sent to ", HexOf(d.incarnation))));
+                                      d.name, " is incarnation ", HexOf(incarnation), " now; ",
+                                      options_.name, " sent to ", HexOf(d.incarnation))));
   }
   if (!d.welcomed) {
     d.welcomed = true;
     d.incarnation = incarnation;
     note_acks_ = true;
   }
-  const absl::Status s = ledger_.Welcome(slot, {welcome.resume().sequence(), welcome.resume().hash()},
-                                         {welcome.committed().sequence(), welcome.committed().hash()}, settled_);
+  const absl::Status s =
+      ledger_.Welcome(slot, {welcome.resume().sequence(), welcome.resume().hash()},
+                      {welcome.committed().sequence(), welcome.committed().hash()}, settled_);
   if (!s.ok()) return DestinationFault(slot, s);
   Pump(slot);
 }
@@ -184,7 +201,8 @@ void Core::OnAck(Slot slot, const Position& committed) {
   Destination* d = ledger_.Find(slot);
   if (d == nullptr || phase_ != Phase::kLeading || !d->connected) return;
   const uint64_t before = ledger_.held_bytes();
-  if (absl::Status s = ledger_.Ack(slot, committed, settled_); !s.ok()) return DestinationFault(slot, s);
+  if (absl::Status s = ledger_.Ack(slot, committed, settled_); !s.ok())
+    return DestinationFault(slot, s);
   acked_bytes_ += before - ledger_.held_bytes();
   if (acked_bytes_ >= options_.ack_note_bytes) note_acks_ = true;
 }
@@ -228,7 +246,8 @@ void Core::OnRefusedByPeer(Slot slot, const v1::PeerRefused& refused) {
   ledger_.Disconnected(slot);
   Destination* d = ledger_.Find(slot);
   if (d != nullptr && refused.reason() == v1::PeerRefused::QUARANTINED) {
-    DestinationFault(slot, absl::DataLossError(absl::StrCat(d->name, " quarantined this link: ", refused.text())));
+    DestinationFault(slot, absl::DataLossError(
+                               absl::StrCat(d->name, " quarantined this link: ", refused.text())));
   }
 }
 

@@ -19,7 +19,8 @@ void Core::GreetWaitingService() {
   const v1::ServiceHello hello = *std::move(waiting_hello_);
   waiting_hello_.reset();
   if (hello.minimum_protocol_version() > 1) {
-    sink_.RefuseService(absl::StrCat("the service's SDK needs link protocol ", hello.minimum_protocol_version(),
+    sink_.RefuseService(absl::StrCat("the service's SDK needs link protocol ",
+                                     hello.minimum_protocol_version(),
                                      ", this coordinator speaks 1: upgrade the coordinator"));
     service_phase_ = ServicePhase::kNone;
     return;
@@ -70,10 +71,12 @@ void Core::BeginFeeding() {
 
 void Core::OnServiceLost(const std::string& why) {
   if (service_phase_ == ServicePhase::kNone) return;
-  if (service_phase_ == ServicePhase::kFeeding || service_phase_ == ServicePhase::kRestoring) sink_.StopFeeding();
+  if (service_phase_ == ServicePhase::kFeeding || service_phase_ == ServicePhase::kRestoring)
+    sink_.StopFeeding();
   service_phase_ = ServicePhase::kNone;
   waiting_hello_.reset();
-  if (Raw(checkpoint_cut_) != 0 && !checkpoint_ready_) OnCheckpointFailed(absl::StrCat("the service went away: ", why));
+  if (Raw(checkpoint_cut_) != 0 && !checkpoint_ready_)
+    OnCheckpointFailed(absl::StrCat("the service went away: ", why));
 }
 
 void Core::ServiceFault(const absl::Status& why) {
@@ -88,11 +91,13 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
   delivered_ = Index{entry.index + entry.count - 1};
   if (entry.kind == FrameKind::kControl) {
     v1::Control control;
-    if (control.ParseFromArray(payload.data(), static_cast<int>(payload.size())) && control.has_ack_note()) {
+    if (control.ParseFromArray(payload.data(), static_cast<int>(payload.size())) &&
+        control.has_ack_note()) {
       for (const auto& acked : control.ack_note().acked()) {
         // What was produced may not be there yet again: the position becomes a witness.
         if (ledger_.Find(Slot{acked.slot()}) == nullptr) continue;
-        const absl::Status s = ledger_.Ack(Slot{acked.slot()}, {acked.sequence(), acked.hash()}, false);
+        const absl::Status s =
+            ledger_.Ack(Slot{acked.slot()}, {acked.sequence(), acked.hash()}, false);
         if (!s.ok()) DestinationFault(Slot{acked.slot()}, s);
       }
     }
@@ -102,7 +107,8 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
 
 void Core::OnFedAll() {
   if (service_phase_ != ServicePhase::kFeeding) return;
-  const bool meets = tail_.empty() ? delivered_ == state_.index() : Raw(delivered_) + 1 >= tail_.front().frame.index;
+  const bool meets = tail_.empty() ? delivered_ == state_.index()
+                                   : Raw(delivered_) + 1 >= tail_.front().frame.index;
   if (!meets) return sink_.Feed(delivered_);  // more has become durable meanwhile
   GoLive();
 }
@@ -154,14 +160,17 @@ absl::Status Core::OnDestination(Slot slot, std::string_view name) {
 
 absl::Status Core::OnOutput(const FrameHeader& frame, Buffer payload) {
   if (frame.index == 0 || frame.index > Raw(delivered_)) {
-    const absl::Status s = absl::InvalidArgumentError(
-        absl::StrCat("an output names cause ", frame.index, " but only ", Raw(delivered_), " inputs were delivered"));
+    const absl::Status s =
+        absl::InvalidArgumentError(absl::StrCat("an output names cause ", frame.index, " but only ",
+                                                Raw(delivered_), " inputs were delivered"));
     ServiceFault(s);
     return s;
   }
-  absl::Status s = ledger_.Add(Slot{frame.slot}, frame.count, frame.crc, frame.index, std::move(payload));
+  absl::Status s =
+      ledger_.Add(Slot{frame.slot}, frame.count, frame.crc, frame.index, std::move(payload));
   if (absl::IsDataLoss(s)) {
-    // Not deterministic: nothing more leaves for this destination, and the operator is told. Others are unharmed.
+    // Not deterministic: nothing more leaves for this destination, and the operator is told. Others
+    // are unharmed.
     DestinationFault(Slot{frame.slot}, s);
     return absl::OkStatus();
   }
@@ -171,8 +180,8 @@ absl::Status Core::OnOutput(const FrameHeader& frame, Buffer payload) {
 
 absl::Status Core::OnDone(Index index, uint64_t next_timer) {
   if (index > delivered_) {
-    const absl::Status s = absl::InvalidArgumentError(
-        absl::StrCat("done with input ", Raw(index), " but only ", Raw(delivered_), " were delivered"));
+    const absl::Status s = absl::InvalidArgumentError(absl::StrCat(
+        "done with input ", Raw(index), " but only ", Raw(delivered_), " were delivered"));
     ServiceFault(s);
     return s;
   }
@@ -193,7 +202,8 @@ void Core::MaybeSettle() {
 }
 
 void Core::MaybeTick() {
-  if (next_timer_ == 0 || tick_under_way_ || !CanAdmit() || service_phase_ != ServicePhase::kLive) return;
+  if (next_timer_ == 0 || tick_under_way_ || !CanAdmit() || service_phase_ != ServicePhase::kLive)
+    return;
   if (done_ != delivered_) return;  // an input under way may fire it
   if (std::max(now_, state_.time()) < next_timer_) {
     sink_.WakeAt(next_timer_);
@@ -211,11 +221,13 @@ void Core::OnWake() {
 
 absl::Status Core::OnImpulse(const FrameHeader& frame, Buffer payload) {
   if (!live_told_) {
-    const absl::Status s = absl::FailedPreconditionError("an impulse before this generation is live");
+    const absl::Status s =
+        absl::FailedPreconditionError("an impulse before this generation is live");
     ServiceFault(s);
     return s;
   }
-  if (draining_) return absl::OkStatus();  // its fate is unknown to the service, as after any failure
+  if (draining_)
+    return absl::OkStatus();  // its fate is unknown to the service, as after any failure
   FrameHeader entry = frame;
   entry.kind = FrameKind::kImpulse;
   entry.slot = 0;
@@ -225,11 +237,13 @@ absl::Status Core::OnImpulse(const FrameHeader& frame, Buffer payload) {
 
 absl::Status Core::OnCheckpointBegin(Index index) {
   if (index != checkpoint_cut_ || Raw(checkpoint_cut_) == 0) {
-    const absl::Status s = absl::InvalidArgumentError(absl::StrCat("a checkpoint at ", Raw(index), " was not asked for"));
+    const absl::Status s = absl::InvalidArgumentError(
+        absl::StrCat("a checkpoint at ", Raw(index), " was not asked for"));
     ServiceFault(s);
     return s;
   }
-  // In the output stream: every output of inputs up to the cut is in the ledger, none of later inputs.
+  // In the output stream: every output of inputs up to the cut is in the ledger, none of later
+  // inputs.
   checkpoint_counters_.clear();
   for (const Destination& d : ledger_.destinations()) {
     SEMPER_CHECK(d.current == d.produced, "a checkpoint while regenerating");

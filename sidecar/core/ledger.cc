@@ -7,7 +7,8 @@
 
 namespace semper::core {
 
-void Ledger::Restore(Slot slot, std::string name, const Position& produced, const Position& dropped) {
+void Ledger::Restore(Slot slot, std::string name, const Position& produced,
+                     const Position& dropped) {
   if (destinations_.size() < Raw(slot)) destinations_.resize(Raw(slot));
   Destination& d = destinations_[Raw(slot) - 1];
   d.slot = slot;
@@ -40,13 +41,13 @@ absl::Status Ledger::Define(Slot slot, std::string_view name) {
   if (Raw(slot) >= 1 && Raw(slot) <= destinations_.size()) {
     const Destination& d = destinations_[Raw(slot) - 1];
     if (d.name == name) return absl::OkStatus();
-    return absl::FailedPreconditionError(
-        absl::StrCat("destination slot ", Raw(slot), " was ", d.name, " before and is ", std::string(name),
-                     " in this run of the service: its order of first calls is not a function of the log"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "destination slot ", Raw(slot), " was ", d.name, " before and is ", std::string(name),
+        " in this run of the service: its order of first calls is not a function of the log"));
   }
   if (Raw(slot) != destinations_.size() + 1) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("destination slot ", Raw(slot), " defined, expected ", destinations_.size() + 1));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "destination slot ", Raw(slot), " defined, expected ", destinations_.size() + 1));
   }
   Destination d;
   d.slot = slot;
@@ -57,8 +58,8 @@ absl::Status Ledger::Define(Slot slot, std::string_view name) {
 
 absl::Status Ledger::Differs(const Destination& d, uint64_t sequence, uint64_t cause) const {
   return absl::DataLossError(absl::StrCat(
-      "the service is not deterministic: its outputs to ", d.name, " up to sequence ", sequence, " (input ", cause,
-      ") differ from those it made for the same inputs before"));
+      "the service is not deterministic: its outputs to ", d.name, " up to sequence ", sequence,
+      " (input ", cause, ") differ from those it made for the same inputs before"));
 }
 
 // Compares where this generation stands with what is remembered of that place.
@@ -70,10 +71,13 @@ absl::Status Ledger::CompareRegenerated(Destination& d, uint64_t cause) {
   size_t high = d.held.size();
   while (low < high) {
     const size_t middle = (low + high) / 2;
-    if (d.held[middle].after.sequence < d.current.sequence) low = middle + 1;
-    else high = middle;
+    if (d.held[middle].after.sequence < d.current.sequence)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  if (low < d.held.size() && d.held[low].after.sequence == d.current.sequence && d.held[low].after != d.current) {
+  if (low < d.held.size() && d.held[low].after.sequence == d.current.sequence &&
+      d.held[low].after != d.current) {
     return Differs(d, d.current.sequence, cause);
   }
   return absl::OkStatus();
@@ -88,12 +92,15 @@ absl::Status Ledger::CheckWitnesses(Destination& d, uint32_t count, const Buffer
     }
     if (w.sequence > d.current.sequence) {
       const auto bytes = BytesOfMessages(payload.bytes(), w.sequence - d.current.sequence);
-      if (!bytes) return absl::InvalidArgumentError(absl::StrCat("malformed output frame to ", d.name));
-      const Position at = d.current.After(w.sequence - d.current.sequence, *bytes, Crc32c(0, payload.bytes().first(*bytes)));
+      if (!bytes)
+        return absl::InvalidArgumentError(absl::StrCat("malformed output frame to ", d.name));
+      const Position at = d.current.After(w.sequence - d.current.sequence, *bytes,
+                                          Crc32c(0, payload.bytes().first(*bytes)));
       if (at != w) {
         return absl::DataLossError(absl::StrCat(
-            "outputs to ", d.name, " up to sequence ", w.sequence, " have stream hash ", absl::Hex(at.hash, absl::kZeroPad8),
-            ", but the receiver remembers ", absl::Hex(w.hash, absl::kZeroPad8),
+            "outputs to ", d.name, " up to sequence ", w.sequence, " have stream hash ",
+            absl::Hex(at.hash, absl::kZeroPad8), ", but the receiver remembers ",
+            absl::Hex(w.hash, absl::kZeroPad8),
             ": the service is not deterministic, or the two remember different histories"));
       }
     }
@@ -104,7 +111,8 @@ absl::Status Ledger::CheckWitnesses(Destination& d, uint32_t count, const Buffer
 
 absl::Status Ledger::Add(Slot slot, uint32_t count, uint32_t crc, uint64_t cause, Buffer payload) {
   Destination* found = Find(slot);
-  if (found == nullptr) return absl::InvalidArgumentError(absl::StrCat("output to undefined slot ", Raw(slot)));
+  if (found == nullptr)
+    return absl::InvalidArgumentError(absl::StrCat("output to undefined slot ", Raw(slot)));
   Destination& d = *found;
   if (count == 0 || payload.empty()) return absl::InvalidArgumentError("empty output frame");
   if (!d.witnesses.empty()) {
@@ -117,10 +125,12 @@ absl::Status Ledger::Add(Slot slot, uint32_t count, uint32_t crc, uint64_t cause
       return CompareRegenerated(d, cause);
     }
     const auto bytes = BytesOfMessages(payload.bytes(), known);
-    if (!bytes) return absl::InvalidArgumentError(absl::StrCat("malformed output frame to ", d.name));
+    if (!bytes)
+      return absl::InvalidArgumentError(absl::StrCat("malformed output frame to ", d.name));
     d.current = d.current.After(known, *bytes, Crc32c(0, payload.bytes().first(*bytes)));
     if (absl::Status s = CompareRegenerated(d, cause); !s.ok()) return s;
-    payload = payload.Part(static_cast<uint32_t>(*bytes), static_cast<uint32_t>(payload.size() - *bytes));
+    payload =
+        payload.Part(static_cast<uint32_t>(*bytes), static_cast<uint32_t>(payload.size() - *bytes));
     count -= static_cast<uint32_t>(known);
     crc = Crc32c(0, payload.bytes());
   }
@@ -148,12 +158,14 @@ void Ledger::Queue(Destination& d) {
   pending_.push_back(d.slot);
 }
 
-absl::Status Ledger::Welcome(Slot slot, const Position& resume, const Position& committed, bool settled) {
+absl::Status Ledger::Welcome(Slot slot, const Position& resume, const Position& committed,
+                             bool settled) {
   Destination& d = *Find(slot);
   if (!d.quarantine.empty()) return absl::FailedPreconditionError(d.quarantine);
   if (committed.sequence > resume.sequence) {
-    return absl::DataLossError(absl::StrCat(d.name, " says that it committed sequence ", committed.sequence,
-                                            " but took in only ", resume.sequence));
+    return absl::DataLossError(absl::StrCat(d.name, " says that it committed sequence ",
+                                            committed.sequence, " but took in only ",
+                                            resume.sequence));
   }
   if (absl::Status s = Ack(slot, committed, settled); !s.ok()) return s;
   if (resume.sequence > d.produced.sequence) {
@@ -163,7 +175,8 @@ absl::Status Ledger::Welcome(Slot slot, const Position& resume, const Position& 
   d.next = 0;
   while (d.next < d.held.size() && d.held[d.next].after.sequence <= resume.sequence) {
     const Position& after = d.held[d.next].after;
-    if (after.sequence == resume.sequence && after != resume) return Differs(d, resume.sequence, d.held[d.next].cause);
+    if (after.sequence == resume.sequence && after != resume)
+      return Differs(d, resume.sequence, d.held[d.next].cause);
     ++d.next;
   }
   if (d.next < d.held.size() && d.held[d.next].first_sequence <= resume.sequence) {
@@ -171,7 +184,8 @@ absl::Status Ledger::Welcome(Slot slot, const Position& resume, const Position& 
     const Position before = d.next == 0 ? d.dropped : d.held[d.next - 1].after;
     const uint64_t part = resume.sequence - before.sequence;
     const auto bytes = BytesOfMessages(held.payload.bytes(), part);
-    if (!bytes) return absl::InternalError(absl::StrCat("held output to ", d.name, " is malformed"));
+    if (!bytes)
+      return absl::InternalError(absl::StrCat("held output to ", d.name, " is malformed"));
     if (before.After(part, *bytes, Crc32c(0, held.payload.bytes().first(*bytes))) != resume) {
       return Differs(d, resume.sequence, held.cause);
     }
@@ -207,9 +221,11 @@ absl::Status Ledger::CheckSettled(Slot slot) {
   const Destination& d = *Find(slot);
   for (const Position& w : d.witnesses) {
     if (w.sequence > d.produced.sequence) {
-      return absl::DataLossError(absl::StrCat(
-          d.name, " remembers ", w.sequence, " messages of this immortal, which has made only ", d.produced.sequence,
-          ": the two remember different histories (was this immortal restored from an older copy?)"));
+      return absl::DataLossError(absl::StrCat(d.name, " remembers ", w.sequence,
+                                              " messages of this immortal, which has made only ",
+                                              d.produced.sequence,
+                                              ": the two remember different histories (was this "
+                                              "immortal restored from an older copy?)"));
     }
   }
   return absl::OkStatus();

@@ -19,25 +19,30 @@ std::string BytesOf(const Incarnation& incarnation) {
 }
 
 std::string HexOf(const Incarnation& incarnation) {
-  return absl::BytesToHexString({reinterpret_cast<const char*>(incarnation.data()), incarnation.size()});
+  return absl::BytesToHexString(
+      {reinterpret_cast<const char*>(incarnation.data()), incarnation.size()});
 }
 
 absl::Status ReplicatedState::Apply(const FrameHeader& entry, std::span<const std::byte> payload) {
   if (entry.index != Raw(index_) + 1) {
-    return absl::DataLossError(absl::StrCat("input frame begins at index ", entry.index, ", expected ", Raw(index_) + 1));
+    return absl::DataLossError(
+        absl::StrCat("input frame begins at index ", entry.index, ", expected ", Raw(index_) + 1));
   }
   if (entry.time < time_) {
-    return absl::DataLossError(absl::StrCat("logged time of input ", entry.index, " goes back: ", entry.time, " after ", time_));
+    return absl::DataLossError(absl::StrCat("logged time of input ", entry.index,
+                                            " goes back: ", entry.time, " after ", time_));
   }
   switch (entry.kind) {
     case FrameKind::kPeer: {
       if (entry.slot == 0 || entry.slot > sources_.size()) {
-        return absl::DataLossError(absl::StrCat("input ", entry.index, " names unknown source slot ", entry.slot));
+        return absl::DataLossError(
+            absl::StrCat("input ", entry.index, " names unknown source slot ", entry.slot));
       }
       Source& source = sources_[entry.slot - 1];
       if (entry.first_sequence != source.position.sequence + 1) {
-        return absl::DataLossError(absl::StrCat("input ", entry.index, " has sequence ", entry.first_sequence, " of ",
-                                                source.name, ", expected ", source.position.sequence + 1));
+        return absl::DataLossError(absl::StrCat("input ", entry.index, " has sequence ",
+                                                entry.first_sequence, " of ", source.name,
+                                                ", expected ", source.position.sequence + 1));
       }
       source.position = source.position.After(entry.count, entry.bytes, entry.crc);
       break;
@@ -51,7 +56,8 @@ absl::Status ReplicatedState::Apply(const FrameHeader& entry, std::span<const st
       break;
     default:
       return absl::DataLossError(absl::StrCat("input ", entry.index, " has unknown kind ",
-                                              static_cast<int>(entry.kind), "; a newer version wrote it?"));
+                                              static_cast<int>(entry.kind),
+                                              "; a newer version wrote it?"));
   }
   index_ = index_ + entry.count;
   time_ = entry.time;
@@ -69,17 +75,20 @@ absl::Status ReplicatedState::ApplyControl(std::span<const std::byte> payload) {
         return absl::DataLossError(absl::StrCat("core version ", control.start().core_version(),
                                                 " is newer than this program's ", kCoreVersion));
       }
-      if (control.start().message_bytes_max() != 0) message_bytes_max_ = control.start().message_bytes_max();
+      if (control.start().message_bytes_max() != 0)
+        message_bytes_max_ = control.start().message_bytes_max();
       return absl::OkStatus();
     case v1::Control::kPeerSeen: {
       const auto& seen = control.peer_seen();
-      if (seen.slot() != sources_.size() + 1) return absl::DataLossError(absl::StrCat("source slot ", seen.slot(), " out of order"));
+      if (seen.slot() != sources_.size() + 1)
+        return absl::DataLossError(absl::StrCat("source slot ", seen.slot(), " out of order"));
       sources_.push_back({seen.name(), IncarnationFrom(seen.incarnation()), {}});
       return absl::OkStatus();
     }
     case v1::Control::kAckNote:
       for (const auto& acked : control.ack_note().acked()) {
-        if (acked.slot() == 0 || acked.slot() > 1u << 20) return absl::DataLossError("ack note with a bad slot");
+        if (acked.slot() == 0 || acked.slot() > 1u << 20)
+          return absl::DataLossError("ack note with a bad slot");
         if (notes_.size() < acked.slot()) notes_.resize(acked.slot());
         DestinationNote& note = notes_[acked.slot() - 1];
         if (acked.sequence() >= note.acked.sequence) note.acked = {acked.sequence(), acked.hash()};
@@ -117,7 +126,8 @@ ReplicatedState ReplicatedState::Load(const v1::CoordinatorState& from, Index in
   state.time_ = from.time();
   if (from.message_bytes_max() != 0) state.message_bytes_max_ = from.message_bytes_max();
   for (const auto& source : from.sources()) {
-    state.sources_.push_back({source.name(), IncarnationFrom(source.incarnation()), {source.sequence(), source.hash()}});
+    state.sources_.push_back(
+        {source.name(), IncarnationFrom(source.incarnation()), {source.sequence(), source.hash()}});
   }
   for (const auto& destination : from.destinations()) {
     if (state.notes_.size() < destination.slot()) state.notes_.resize(destination.slot());

@@ -1,6 +1,7 @@
 // ReplicatedState: what the coordinator itself knows as a function of the log, and nothing else.
 //
-// The same Apply runs at admission, in the scan of a take-over and (through checkpoints) on standbys. Pure.
+// The same Apply runs at admission, in the scan of a take-over and (through checkpoints) on
+// standbys. Pure.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@
 
 namespace semper::core {
 
-inline constexpr uint32_t kCoreVersion = 1;  // of the replicated logic; stands in Start and in checkpoints
+inline constexpr uint32_t kCoreVersion =
+    1;  // of the replicated logic; stands in Start and in checkpoints
 
 class ReplicatedState {
  public:
@@ -24,13 +26,14 @@ class ReplicatedState {
     Position position;  // last message that has a place in the log
   };
   struct DestinationNote {
-    Position acked;           // as the log knows it; outputs up to it need not be kept
+    Position acked;  // as the log knows it; outputs up to it need not be kept
     Incarnation incarnation{};
-    bool welcomed = false;    // the incarnation is known
+    bool welcomed = false;  // the incarnation is known
   };
 
   // Applies one input frame of the log. `payload` is looked at for control inputs only.
-  // DATA_LOSS: the frame contradicts the state (a gap in indexes or sequences, an unknown slot, time going back).
+  // DATA_LOSS: the frame contradicts the state (a gap in indexes or sequences, an unknown slot,
+  // time going back).
   absl::Status Apply(const FrameHeader& entry, std::span<const std::byte> payload);
 
   Index index() const { return index_; }
@@ -39,7 +42,8 @@ class ReplicatedState {
   const std::vector<Source>& sources() const { return sources_; }  // slot s is at s - 1
   const std::vector<DestinationNote>& notes() const { return notes_; }
 
-  // For the coordinator's part of a checkpoint: sources, time, limits. Destinations are the ledger's to fill.
+  // For the coordinator's part of a checkpoint: sources, time, limits. Destinations are the
+  // ledger's to fill.
   void Save(v1::CoordinatorState& to) const;
   static ReplicatedState Load(const v1::CoordinatorState& from, Index index);
 

@@ -1,0 +1,385 @@
+// Life, the lock and the log. The service and the peers are in coordinator_links.cc.
+#include "sidecar/runtime/coordinator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/version.h"
+
+namespace semper::runtime {
+
+using core::Batch;
+using core::Epoch;
+using core::FrameHeader;
+using core::Index;
+using core::Slot;
+
+namespace {
+constexpr size_t kChunkBytes = 2u << 20;
+constexpr std::chrono::milliseconds kStallLimit{100};
+}  // namespace
+
+class Coordinator::WriteJob : public Job {
+ public:
+  explicit WriteJob(Coordinator& owner) : owner_(owner) {}
+  void Work() override {
+    status_ = owner_.writer_->Append(owner_.written_unit_);
+    if (status_.ok()) status_ = owner_.writer_->Sync();
+  }
+  void Done() override { owner_.OnUnitWritten(); }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  Coordinator& owner_;
+  absl::Status status_;
+};
+
+Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& executor)
+    : options_(std::move(options)),
+      dir_(absl::StrCat(options_.log_dir, "/", options_.name)),
+      loop_(loop),
+      disk_(disk),
+      executor_(executor),
+      pool_(kChunkBytes, options_.receive_bytes_max),
+      arena_(pool_),
+      link_(loop, arena_, *this),
+      resolver_({options_.peers, options_.peer_dns}, loop, executor),
+      acceptor_(loop, arena_, *this),
+      dialer_(loop, arena_, resolver_, *this),
+      feeder_(disk, executor, pool_, *this),
+      checkpointer_(disk, executor, pool_, *this),
+      write_job_(std::make_unique<WriteJob>(*this)) {}
+
+Coordinator::~Coordinator() {
+  AnswerCheckpoints(absl::UnavailableError("the coordinator has ended"));
+}
+
+bool Coordinator::Pass() {
+  if (dead_) return false;
+  if (options_.effect_gate && !options_.effect_gate()) dead_ = true;
+  return !dead_;
+}
+
+void Coordinator::Run(Lane lane, std::function<void()> work, std::function<void()> done) {
+  FunctionJob& job = lane == Lane::kLookup         ? look_up_job_
+                     : lane == Lane::kHousekeeping ? spare_job_
+                                                   : lock_job_;
+  job.Set(std::move(work), std::move(done));
+  executor_.Run(lane, job);
+}
+
+void Coordinator::Start() {
+  started_ = loop_.Monotonic();
+  started_wall_ = loop_.WallClock();
+  core::Incarnation fresh{};
+  const uint64_t a = loop_.Random();
+  const uint64_t b = loop_.Random();
+  StoreLittle(fresh.data(), a);
+  StoreLittle(fresh.data() + 8, b);
+  nonce_ = loop_.Random();
+  auto result = std::make_shared<absl::StatusOr<log::Genesis>>(absl::UnknownError(""));
+  Run(
+      Lane::kReader,
+      [this, fresh, result, now = started_wall_] {
+        *result = OpenImmortal(disk_, options_, dir_, fresh, now);
+      },
+      [this, result] { OnGenesis(std::move(*result)); });
+}
+
+void Coordinator::OnGenesis(absl::StatusOr<log::Genesis> genesis) {
+  if (!genesis.ok()) {
+    return Stop(absl::IsDataLoss(genesis.status()) ? core::StopReason::kDamage
+                                                   : core::StopReason::kUnknownState,
+                genesis.status());
+  }
+  genesis_ = *std::move(genesis);
+  core::CoreOptions core_options;
+  core_options.cluster = options_.cluster;
+  core_options.name = options_.name;
+  core_options.incarnation = genesis_.incarnation;
+  core_options.nonce = nonce_;
+  core_options.semper_version = kVersion;
+  core_options.unit_bytes_max = static_cast<uint32_t>(options_.unit_bytes_max);
+  core_options.ack_note_bytes = options_.ack_note_bytes;
+  core_options.checkpoint_every_bytes = options_.checkpoint_every_bytes;
+  core_options.checkpoint_every_inputs = options_.checkpoint_every_inputs;
+  core_options.checkpoint_every_nanos = static_cast<uint64_t>(options_.checkpoint_every.count());
+  core_options.message_bytes_max = options_.message_bytes_max;
+  core_options.backlog_inputs_max = options_.backlog_inputs_max;
+  core::EffectSink& sink = *this;
+  core_ = std::make_unique<core::Core>(core_options, pool_, sink);
+  absl::Status listening = link_.Listen(options_.service_address);
+  if (listening.ok() && !options_.peer_address.empty())
+    listening = acceptor_.Listen(options_.peer_address);
+  if (!listening.ok()) return Stop(core::StopReason::kUnknownState, listening);
+  Touch();
+  core_->Start();
+}
+
+void Coordinator::Touch() {
+  if (core_) core_->SetNow(loop_.WallClock());
+  if (round_planned_) return;
+  round_planned_ = true;
+  loop_.AtEndOfRound([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired()) EndOfRound();
+  });
+}
+
+void Coordinator::EndOfRound() {
+  round_planned_ = false;
+  if (!core_ || stopped_) return;
+  core_->EndOfRound();
+  ApplyFlow();
+}
+
+void Coordinator::ApplyFlow() {
+  if (stopped_) return;
+  const uint64_t held = core_->ledger().held_bytes();
+  const bool live = core_->service_phase() == core::Core::ServicePhase::kLive;
+  const bool congested = live && link_.queued_bytes() > link::Server::kQueueHighBytes;
+  const bool full = pool_.in_use_bytes() > held + options_.receive_bytes_max;
+  acceptor_.PauseReading(core_->phase() == core::Core::Phase::kLeading &&
+                         (!core_->CanAdmit() || congested || full));
+  const uint64_t held_max = options_.held_output_bytes_max * (live ? 1 : 2);
+  link_.PauseReading(held > held_max ||
+                     checkpointer_.backlog_bytes() > options_.receive_bytes_max / 2);
+  if (congested && !watch_) WatchLink();
+}
+
+void Coordinator::WatchLink() {
+  link_.MadeProgress();
+  watch_ = loop_.After(kStallLimit, [this] {
+    watch_.reset();
+    if (stopped_ || !core_) return;
+    const bool live = core_->service_phase() == core::Core::ServicePhase::kLive;
+    if (live && link_.queued_bytes() > link::Server::kQueueHighBytes && !link_.MadeProgress()) {
+      Touch();
+      core_->OnLinkStalled();
+    }
+    ApplyFlow();
+  });
+}
+
+// --- the lock
+
+void Coordinator::ReadClaims() {
+  if (!Pass()) return;
+  auto result = std::make_shared<absl::StatusOr<Epoch>>(Epoch{0});
+  Run(
+      Lane::kReader, [this, result] { *result = log::NewestClaim(disk_, dir_); },
+      [this, result] {
+        Touch();
+        core_->OnClaimsRead(*result);
+      });
+}
+
+void Coordinator::CreateClaim(Epoch epoch) {
+  if (!Pass()) return;
+  auto result = std::make_shared<absl::Status>();
+  const log::ClaimInfo info{options_.member, nonce_, loop_.WallClock()};
+  Run(
+      Lane::kReader,
+      [this, result, epoch, info] { *result = log::CreateClaim(disk_, dir_, epoch, info); },
+      [this, result] {
+        Touch();
+        core_->OnClaimed(*result);
+      });
+}
+
+void Coordinator::TakeOver(Epoch epoch) {
+  if (!Pass()) return;
+  log::LogOptions log_options;
+  log_options.dir = dir_;
+  log_options.name = options_.name;
+  log_options.incarnation = genesis_.incarnation;
+  log_options.profile = options_.profile;
+  log_options.segment_bytes = options_.segment_bytes;
+  auto result = std::make_shared<absl::StatusOr<TakenOver>>(absl::UnknownError(""));
+  Run(
+      Lane::kLogWriter,
+      [this, result, log_options, epoch, random = loop_.Random()] {
+        *result = TakeOverLog(disk_, log_options, epoch, nonce_, random);
+      },
+      [this, result] { OnTakenOver(std::move(*result)); });
+}
+
+void Coordinator::OnTakenOver(absl::StatusOr<TakenOver> taken) {
+  Touch();
+  if (taken.ok()) {
+    writer_ = std::move(taken->writer);
+    chain_ = taken->chain;
+    sealed_index_ = taken->last_index;
+    open_unit_.Begin(sealed_index_ + 1);
+    SEMPER_LOG(kInfo, "{} claimed epoch {}: history ends at index {}, {} records copied",
+               options_.name, Raw(core_->epoch()), Raw(sealed_index_), taken->copied_records);
+  }
+  core_->OnSealed(taken.status());
+}
+
+void Coordinator::LookUp() {
+  if (!Pass()) return;
+  ++counters_.look_ups;
+  look_up_began_ = loop_.Monotonic();
+  commit_began_ = write_began_;
+  Run(
+      Lane::kLookup,
+      [this, own = core_->epoch()] { look_up_result_ = log::LookUp(disk_, dir_, own); },
+      [this] {
+        look_up_histogram_.Record(loop_.Monotonic() - look_up_began_);
+        commit_histogram_.Record(loop_.Monotonic() - commit_began_);
+        Touch();
+        core_->OnLookedUp(look_up_result_);
+      });
+}
+
+void Coordinator::Recover() {
+  if (!Pass()) return;
+  auto result = std::make_shared<absl::StatusOr<RecoveredLog>>(absl::UnknownError(""));
+  Run(
+      Lane::kReader,
+      [this, result, epoch = core_->epoch()] {
+        *result = RecoverLog(disk_, dir_, epoch, genesis_.incarnation, sealed_index_);
+      },
+      [this, result] { OnRecoveredLog(std::move(*result)); });
+}
+
+void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered) {
+  Touch();
+  if (!recovered.ok()) return core_->OnRecovered(recovered.status());
+  for (const std::string& skipped : recovered->skipped) {
+    SEMPER_LOG(kError, "checkpoint skipped: {}", skipped);
+    last_report_ = absl::StrCat("checkpoint skipped: ", skipped);
+  }
+  feeder_.SetHistory(dir_, recovered->history);
+  checkpointer_.SetPlace({dir_, options_.checkpoint_keep, core_->epoch(), recovered->history});
+  core::Recovered facts;
+  facts.state = std::move(recovered->state);
+  facts.restore_index = recovered->checkpoint.index;
+  facts.checkpoint = std::move(recovered->checkpoint_state);
+  for (const RecoveredLog::Held& held : recovered->held)
+    facts.held.push_back({held.frame, pool_.Copy(held.payload)});
+  restore_epoch_ = recovered->checkpoint.epoch;
+  restore_index_ = recovered->checkpoint.index;
+  checkpoint_status_.last = {Raw(restore_epoch_), Raw(restore_index_)};
+  recovery_seconds_ = std::chrono::duration<double>(loop_.Monotonic() - started_).count();
+  SEMPER_LOG(kInfo,
+             "{} leads epoch {}: index {}, checkpoint {}, {} inputs after it read in {:.3f} s",
+             options_.name, Raw(core_->epoch()), Raw(facts.state.index()), Raw(restore_index_),
+             recovered->scanned_inputs, recovery_seconds_);
+  core_->OnRecovered(std::move(facts));
+}
+
+// --- the log
+
+void Coordinator::Log(const FrameHeader& entry, const Buffer& payload) {
+  if (!Pass()) return;
+  if (open_unit_.empty()) unit_began_ = loop_.Monotonic();
+  counters_.inputs += entry.count;
+  counters_.input_bytes += entry.bytes;
+  open_unit_.Add(entry, payload.bytes());
+}
+
+void Coordinator::WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t committed,
+                            bool cut) {
+  if (!Pass()) return;
+  const Index next = open_unit_.last_index() + 1;
+  const log::RecordHeader& header = open_unit_.Close(epoch, batch, durable, committed, chain_);
+  chain_ = header.chain;
+  if (cut) {
+    cut_ = checkpoint::CheckpointHeader{};
+    cut_.id = {epoch, open_unit_.last_index()};
+    cut_.name = options_.name;
+    cut_.incarnation = genesis_.incarnation;
+    cut_.batches = Raw(batch) + 1;
+    cut_.chain = chain_;
+  }
+  std::swap(open_unit_, written_unit_);
+  open_unit_.Begin(next);
+  ++counters_.batches;
+  write_began_ = unit_began_;
+  executor_.Run(Lane::kLogWriter, *write_job_);
+}
+
+void Coordinator::OnUnitWritten() {
+  ++counters_.syncs;
+  sync_histogram_.Record(loop_.Monotonic() - write_began_);
+  Touch();
+  core_->OnUnitDurable(write_job_->status());
+  if (stopped_ || spare_running_ || !writer_->WantsSpare()) return;
+  spare_running_ = true;
+  auto result = std::make_shared<absl::Status>();
+  Run(
+      Lane::kHousekeeping, [this, result] { *result = writer_->PrepareSpare(); },
+      [this, result] {
+        spare_running_ = false;
+        if (!result->ok()) SEMPER_LOG(kWarning, "no spare segment: {}", result->ToString());
+      });
+}
+
+// --- life
+
+void Coordinator::WakeAt(uint64_t wall_nanos) {
+  if (!Pass()) return;
+  const uint64_t now = loop_.WallClock();
+  const uint64_t wait = wall_nanos > now ? wall_nanos - now : 0;
+  wake_ = loop_.After(std::chrono::nanoseconds(std::min<uint64_t>(wait, 1'000'000'000)), [this] {
+    Touch();
+    core_->OnWake();
+  });
+}
+
+void Coordinator::Report(const std::string& text) {
+  if (!Pass()) return;
+  last_report_ = text;
+  SEMPER_LOG(kError, "{}: {}", options_.name, text);
+}
+
+void Coordinator::Stop(core::StopReason reason, const absl::Status& why) {
+  if (!Pass() || stopped_) return;
+  stopped_ = true;
+  stop_reason_ = reason;
+  stop_status_ = why;
+  AnswerCheckpoints(
+      absl::UnavailableError(absl::StrCat("the coordinator stopped: ", why.message())));
+  // Not from inside an event: the owner may destroy us.
+  loop_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (alive.expired()) return;
+    link_.Refuse("the coordinator stops");
+    acceptor_.CloseAll();
+    dialer_.CloseAll();
+    if (options_.on_stop) options_.on_stop(stop_reason_, stop_status_);
+  });
+}
+
+void Coordinator::Drain() {
+  if (stopped_) return;
+  if (!core_)
+    return Stop(core::StopReason::kDrained,
+                absl::CancelledError("asked to stop before it had begun"));
+  Touch();
+  core_->Drain();
+}
+
+void Coordinator::TakeCheckpoint(std::function<void(absl::StatusOr<admin::CheckpointRef>)> done) {
+  if (stopped_) return done(absl::UnavailableError("the coordinator has stopped"));
+  if (!core_ || core_->phase() != core::Core::Phase::kLeading) {
+    return done(absl::FailedPreconditionError("not leading: checkpoints are taken by the leader"));
+  }
+  if (core_->service_phase() != core::Core::ServicePhase::kLive) {
+    return done(absl::FailedPreconditionError(
+        "no service is live: it has to be caught up to save its state"));
+  }
+  checkpoint_waiters_.push_back(std::move(done));
+  Touch();
+  core_->WantCheckpoint();
+}
+
+void Coordinator::AnswerCheckpoints(const absl::StatusOr<admin::CheckpointRef>& answer) {
+  auto waiters = std::exchange(checkpoint_waiters_, {});
+  for (auto& done : waiters) done(answer);
+}
+
+}  // namespace semper::runtime

@@ -1,0 +1,211 @@
+// Coordinator: the one place where everything is wired together.
+//
+// Owns the core and executes its effects over the ports it is given, so that the same object runs
+// in the binary (epoll, threads, the machine's disk) and in the simulator. Everything on the loop's
+// thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/buffer.h"
+#include "base/disk.h"
+#include "base/executor.h"
+#include "base/loop.h"
+#include "sidecar/admin/backend.h"
+#include "sidecar/core/core.h"
+#include "sidecar/link/server.h"
+#include "sidecar/peer/acceptor.h"
+#include "sidecar/peer/dialer.h"
+#include "sidecar/peer/resolver.h"
+#include "sidecar/runtime/checkpointer.h"
+#include "sidecar/runtime/feeder.h"
+#include "sidecar/runtime/lock_jobs.h"
+#include "sidecar/runtime/options.h"
+
+namespace semper::runtime {
+
+class Coordinator : private core::EffectSink,
+                    private link::ServiceHandler,
+                    private peer::SourceHandler,
+                    private peer::DestinationHandler,
+                    private Feeder::Handler,
+                    private Checkpointer::Handler {
+ public:
+  // The ports outlive the coordinator, and the executor has no job of it left when it is destroyed.
+  Coordinator(Options options, Loop& loop, Disk& disk, Executor& executor);
+  ~Coordinator() override;
+
+  // Reads the genesis, listens, claims. What goes wrong later is told by options.on_stop.
+  void Start();
+
+  // Stops intake; on_stop(kDrained) when everything admitted is committed.
+  void Drain();
+
+  admin::StatusSnapshot Status() const;
+
+  // Cuts a checkpoint; `done` is called exactly once on the loop.
+  void TakeCheckpoint(std::function<void(absl::StatusOr<admin::CheckpointRef>)> done);
+
+  const core::Core* core() const { return core_.get(); }  // for the simulator's observer
+  const log::Genesis& genesis() const { return genesis_; }
+  std::string PeerAddress() const { return acceptor_.Address(); }
+
+ private:
+  class WriteJob;
+
+  // EffectSink
+  void ReadClaims() override;
+  void CreateClaim(core::Epoch epoch) override;
+  void TakeOver(core::Epoch epoch) override;
+  void LookUp() override;
+  void Recover() override;
+  void Log(const core::FrameHeader& entry, const Buffer& payload) override;
+  void WriteUnit(core::Epoch epoch, core::Batch batch, uint64_t durable, uint64_t committed,
+                 bool cut) override;
+  void GreetService(const v1::CoordinatorHello& hello) override;
+  void RefuseService(const std::string& why) override;
+  void RestoreService(core::Index checkpoint) override;
+  void Feed(core::Index after) override;
+  void StopFeeding() override;
+  void Deliver(const core::FrameHeader& entry, const Buffer& payload) override;
+  void TellLive(core::Index index) override;
+  void TellCommitted(core::Index index) override;
+  void RequestCheckpoint(core::Index index) override;
+  void WriteCheckpointOutputs(const v1::CoordinatorState& state,
+                              const core::Ledger& ledger) override;
+  void PublishCheckpoint(core::Index index) override;
+  void AbandonCheckpoint(const std::string& why) override;
+  void Welcome(core::ConnectionId connection, const v1::PeerWelcome& welcome) override;
+  void RefusePeer(core::ConnectionId connection, const v1::PeerRefused& refused) override;
+  void SendAck(core::ConnectionId connection, const core::Position& committed) override;
+  void Connect(core::Slot slot, const std::string& name) override;
+  void Disconnect(core::Slot slot, const std::string& why, bool for_good) override;
+  bool CanSend(core::Slot slot) override;
+  void SendMessages(core::Slot slot, const core::HeldOutput& output) override;
+  void WakeAt(uint64_t wall_nanos) override;
+  void Report(const std::string& text) override;
+  void Stop(core::StopReason reason, const absl::Status& why) override;
+
+  // link::ServiceHandler
+  void OnServiceHello(const v1::ServiceHello& hello) override;
+  void OnServiceLost(const std::string& why) override;
+  absl::Status OnDestination(core::Slot slot, std::string_view name) override;
+  absl::Status OnOutput(const core::FrameHeader& frame, Buffer payload) override;
+  absl::Status OnDone(core::Index index, uint64_t next_timer) override;
+  absl::Status OnImpulse(const core::FrameHeader& frame, Buffer payload) override;
+  absl::Status OnCheckpointBegin(core::Index index, const v1::ServiceCheckpoint& service) override;
+  absl::Status OnCheckpointChunk(Buffer chunk) override;
+  absl::Status OnCheckpointEnd(core::Index index, uint64_t bytes) override;
+  void OnServiceFailed(core::Index index, const std::string& why) override;
+  void OnLinkDrained() override;
+
+  // peers
+  void OnPeerHello(core::ConnectionId connection, const v1::PeerHello& hello) override;
+  void OnPeerFrame(core::ConnectionId connection, const core::FrameHeader& frame,
+                   Buffer payload) override;
+  void OnPeerLost(core::ConnectionId connection) override;
+  v1::PeerHello MakeHello(core::Slot slot) override;
+  void OnWelcome(core::Slot slot, const v1::PeerWelcome& welcome) override;
+  void OnAck(core::Slot slot, const core::Position& committed) override;
+  void OnCanSend(core::Slot slot) override;
+  void OnDisconnected(core::Slot slot) override;
+  void OnRefusedByPeer(core::Slot slot, const v1::PeerRefused& refused) override;
+
+  // feeding, checkpoints
+  bool MayFeed() override;
+  void OnFed(const core::FrameHeader& entry, const Buffer& payload) override;
+  void OnFedAll() override;
+  void OnFeedFailed(const absl::Status& why) override;
+  void OnCheckpointReady() override;
+  void OnCheckpointPublished(core::Index index, uint64_t bytes) override;
+  void OnCheckpointFailed(const absl::Status& why) override;
+  void OnCheckpointBacklog() override;
+  bool MayRestore() override;
+  void OnRestoreBegin(const v1::ServiceCheckpoint& service) override;
+  void OnRestoreChunk(Buffer chunk) override;
+  void OnRestored(const absl::Status& status, uint64_t bytes) override;
+
+  void OnGenesis(absl::StatusOr<log::Genesis> genesis);
+  void OnTakenOver(absl::StatusOr<TakenOver> taken);
+  void OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered);
+  void OnUnitWritten();
+  bool Pass();   // the simulator's gate
+  void Touch();  // an event has come: the round's end is the core's
+  void EndOfRound();
+  void ApplyFlow();  // pauses and resumes what comes in
+  void WatchLink();  // a service that stopped reading is fed from the files
+  void AnswerCheckpoints(const absl::StatusOr<admin::CheckpointRef>& answer);
+  void Run(Lane lane, std::function<void()> work, std::function<void()> done);
+
+  const Options options_;
+  const std::string dir_;
+  Loop& loop_;
+  Disk& disk_;
+  Executor& executor_;
+  BufferPool pool_;
+  wire::ReadArena arena_;
+  link::Server link_;
+  peer::NameResolver resolver_;
+  peer::Acceptor acceptor_;
+  peer::Dialer dialer_;
+  Feeder feeder_;
+  Checkpointer checkpointer_;
+  log::Genesis genesis_;
+  uint64_t nonce_ = 0;
+  std::unique_ptr<core::Core> core_;
+  FunctionJob lock_job_;
+  FunctionJob look_up_job_;
+  FunctionJob spare_job_;
+  bool spare_running_ = false;
+  bool stopped_ = false;
+  bool round_planned_ = false;
+  bool dead_ = false;
+  core::StopReason stop_reason_{};
+  absl::Status stop_status_;
+
+  // Log.
+  std::unique_ptr<log::LogWriter> writer_;
+  Chain chain_{};
+  core::Index sealed_index_{};
+  log::Unit open_unit_;
+  log::Unit written_unit_;
+  std::unique_ptr<WriteJob> write_job_;
+  absl::StatusOr<core::Epoch> look_up_result_ = core::Epoch{0};
+  std::chrono::nanoseconds write_began_{};
+  std::chrono::nanoseconds look_up_began_{};
+  std::chrono::nanoseconds unit_began_{};  // arrival of the first input of the open unit
+  std::chrono::nanoseconds commit_began_{};
+
+  // The checkpoint under way.
+  checkpoint::CheckpointHeader cut_;
+  v1::ServiceCheckpoint cut_service_;
+  uint64_t cut_bytes_ = 0;
+  core::Epoch restore_epoch_{};
+  core::Index restore_index_{};
+  std::vector<std::function<void(absl::StatusOr<admin::CheckpointRef>)>> checkpoint_waiters_;
+
+  std::unique_ptr<Timer> wake_;
+  std::unique_ptr<Timer> watch_;
+  bool stalled_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+
+  // For status.
+  v1::ServiceHello service_;
+  std::chrono::nanoseconds started_{};
+  uint64_t started_wall_ = 0;
+  double recovery_seconds_ = 0;
+  admin::Counters counters_;
+  admin::CheckpointStatus checkpoint_status_;
+  admin::LatencyHistogram sync_histogram_;
+  admin::LatencyHistogram look_up_histogram_;
+  admin::LatencyHistogram commit_histogram_;
+  std::string last_report_;
+};
+
+}  // namespace semper::runtime

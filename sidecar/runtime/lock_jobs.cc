@@ -1,0 +1,158 @@
+#include "sidecar/runtime/lock_jobs.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace semper::runtime {
+
+using core::Epoch;
+using core::Index;
+
+absl::StatusOr<log::Genesis> OpenImmortal(Disk& disk, const Options& options,
+                                          const std::string& dir, core::Incarnation fresh,
+                                          uint64_t now) {
+  absl::StatusOr<log::Genesis> genesis = log::ReadGenesis(disk, dir);
+  if (absl::IsNotFound(genesis.status()) && options.genesis == GenesisMode::kCreate) {
+    const absl::Status created =
+        log::CreateGenesis(disk, dir, {options.cluster, options.name, fresh, now});
+    if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
+    genesis = log::ReadGenesis(disk, dir);
+  }
+  if (absl::IsNotFound(genesis.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("there is no immortal ", options.name, " in ", options.log_dir, " (",
+                     genesis.status().message(),
+                     "). If it is new, create it: semper-sidecar create, or --genesis=create. If "
+                     "it is not, the wrong volume is mounted"));
+  }
+  if (!genesis.ok()) return genesis.status();
+  if (genesis->name != options.name) {
+    return absl::FailedPreconditionError(absl::StrCat(dir, "/genesis belongs to ", genesis->name,
+                                                      ", this coordinator is for ", options.name));
+  }
+  if (genesis->cluster != options.cluster) {
+    return absl::FailedPreconditionError(absl::StrCat(dir, "/genesis belongs to cluster '",
+                                                      genesis->cluster, "', this coordinator to '",
+                                                      options.cluster, "' (--cluster)"));
+  }
+  if (options.genesis == GenesisMode::kExpect &&
+      genesis->incarnation != options.expected_incarnation) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(dir, "/genesis is incarnation ", core::HexOf(genesis->incarnation),
+                     ", --genesis=expect: wants ", core::HexOf(options.expected_incarnation)));
+  }
+  if (absl::Status s = checkpoint::RemoveUnfinished(disk, dir); !s.ok()) return s;
+  return genesis;
+}
+
+absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, Epoch epoch,
+                                      uint64_t nonce, uint64_t random) {
+  absl::StatusOr<log::Tail> tail = log::ReadTail(disk, options.dir, epoch);
+  if (!tail.ok()) return tail.status();
+  auto writer = log::LogWriter::Start(disk, options, epoch, nonce, tail->base_index + 1,
+                                      tail->base_chain, random);
+  if (!writer.ok()) return writer.status();
+  for (const log::Tail::Record& record : tail->copy) {
+    if (absl::Status s = (*writer)->Copy(record.header, record.body); !s.ok()) return s;
+  }
+  log::Seal seal;
+  seal.epoch = epoch;
+  seal.nonce = nonce;
+  seal.base_epoch = tail->base_epoch;
+  seal.base_batches = tail->base_batches;
+  seal.base_chain = tail->base_chain;
+  seal.copied_records = tail->copy.size();
+  seal.last_index = tail->last_index;
+  seal.copied_chain = tail->chain;
+  seal.first_void = tail->first_void;
+  // Last: whoever reads this seal finds everything it speaks of before it (core.md, 4.3).
+  absl::StatusOr<log::RecordHeader> sealed = (*writer)->WriteSeal(seal);
+  if (!sealed.ok()) return sealed.status();
+  return TakenOver{*std::move(writer), sealed->chain, tail->last_index, tail->copy.size()};
+}
+
+namespace {
+
+// Fills checkpoint, its state and held outputs. Not OK: not usable, and why.
+absl::Status TryCheckpoint(Disk& disk, const std::string& dir, const core::Incarnation& incarnation,
+                           checkpoint::CheckpointId id, RecoveredLog& into) {
+  auto reader = checkpoint::CheckpointReader::Open(disk, dir, id);
+  if (!reader.ok()) return reader.status();
+  const checkpoint::CheckpointHeader& header = (*reader)->header();
+  if (header.incarnation != incarnation) {
+    return absl::DataLossError(
+        absl::StrCat("it is of incarnation ", core::HexOf(header.incarnation)));
+  }
+  absl::StatusOr<Chain> chain = log::ChainAt(disk, dir, into.history, id.index);
+  if (!chain.ok()) return chain.status();
+  if (*chain != header.chain)
+    return absl::DataLossError("its chain is not the log's at that index: another history");
+  std::vector<RecoveredLog::Held> held;
+  for (;;) {
+    auto section = (*reader)->Next();
+    if (!section.ok()) return section.status();
+    if (!*section) break;
+    if ((*section)->kind == checkpoint::CheckpointReader::Section::kOutput) {
+      held.push_back({(*section)->frame, {(*section)->bytes.begin(), (*section)->bytes.end()}});
+    }
+  }
+  into.checkpoint = id;
+  into.checkpoint_state = header.state;
+  into.held = std::move(held);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoch epoch,
+                                        const core::Incarnation& incarnation, Index last) {
+  RecoveredLog result;
+  absl::StatusOr<log::History> history = log::ResolveHistory(disk, dir, Epoch{Raw(epoch) + 1});
+  if (!history.ok()) return history.status();
+  result.history = *std::move(history);
+  absl::StatusOr<std::vector<checkpoint::CheckpointId>> ids =
+      checkpoint::ListCheckpoints(disk, dir);
+  if (!ids.ok()) return ids.status();
+  for (const checkpoint::CheckpointId& id : *ids) {
+    const absl::Status usable = TryCheckpoint(disk, dir, incarnation, id, result);
+    if (usable.ok()) break;
+    result.skipped.push_back(
+        absl::StrCat(checkpoint::CheckpointPath(dir, id), ": ", usable.message()));
+  }
+  if (Raw(result.checkpoint.index) + 1 < Raw(result.history.first_index)) {
+    return absl::DataLossError(absl::StrCat("the log in ", dir, " begins at index ",
+                                            Raw(result.history.first_index),
+                                            " and no usable checkpoint covers what is before it; ",
+                                            result.skipped.size(), " checkpoints were skipped"));
+  }
+  result.state = core::ReplicatedState::Load(result.checkpoint_state, result.checkpoint.index);
+  auto reader = log::HistoryReader::Open(disk, dir, result.history, result.checkpoint.index);
+  if (!reader.ok()) return reader.status();
+  for (;;) {
+    auto record = (*reader)->Next();
+    if (!record.ok()) return record.status();
+    if (!*record) break;
+    const log::Record& r = **record;
+    size_t at = static_cast<size_t>(r.entry_count()) * core::kFrameHeaderBytes;
+    for (uint32_t i = 0; i < r.entry_count(); ++i) {
+      const core::FrameHeader entry = r.entry(i);
+      if (entry.index > Raw(result.checkpoint.index)) {
+        if (absl::Status s = result.state.Apply(entry, r.body.subspan(at, entry.bytes)); !s.ok()) {
+          return absl::DataLossError(
+              absl::StrCat(r.file, " at offset ", r.offset, ": ", s.message()));
+        }
+        result.scanned_inputs += entry.count;
+      }
+      at += entry.bytes;
+    }
+  }
+  if (result.state.index() != last) {
+    return absl::DataLossError(absl::StrCat("the log in ", dir, " ends at index ",
+                                            Raw(result.state.index()), " but its seal says ",
+                                            Raw(last)));
+  }
+  return result;
+}
+
+}  // namespace semper::runtime

@@ -1,0 +1,77 @@
+// The jobs of the log lock: reading claims, claiming, taking over, looking up, recovering. Each is
+// blocking work on a lane and one event for the core; what to do next is the core's to say.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/disk.h"
+#include "base/executor.h"
+#include "sidecar/checkpoint/checkpoint.h"
+#include "sidecar/core/core.h"
+#include "sidecar/log/claims.h"
+#include "sidecar/log/genesis.h"
+#include "sidecar/log/history.h"
+#include "sidecar/log/writer.h"
+#include "sidecar/runtime/options.h"
+
+namespace semper::runtime {
+
+// A job made of two functions; the owner keeps it alive while it runs. For work that is rare.
+class FunctionJob : public Job {
+ public:
+  void Set(std::function<void()> work, std::function<void()> done) {
+    work_ = std::move(work);
+    done_ = std::move(done);
+  }
+  void Work() override { work_(); }
+  void Done() override {
+    const auto done = std::move(done_);  // it may set this job anew
+    done();
+  }
+
+ private:
+  std::function<void()> work_;
+  std::function<void()> done_;
+};
+
+// Reads or creates the genesis, removes what an earlier process left unfinished.
+absl::StatusOr<log::Genesis> OpenImmortal(Disk& disk, const Options& options,
+                                          const std::string& dir, core::Incarnation fresh,
+                                          uint64_t now);
+
+struct TakenOver {
+  std::unique_ptr<log::LogWriter> writer;
+  Chain chain{};  // after the seal
+  core::Index last_index{};
+  uint64_t copied_records = 0;
+};
+// Re-opens the older segments, copies the unproven tail into a segment of `epoch`, and seals it,
+// durably.
+absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, core::Epoch epoch,
+                                      uint64_t nonce, uint64_t random);
+
+struct RecoveredLog {
+  log::History history;
+  core::ReplicatedState state;
+  checkpoint::CheckpointId checkpoint;  // index 0: none
+  v1::CoordinatorState checkpoint_state;
+  struct Held {
+    core::FrameHeader frame;
+    std::vector<std::byte> payload;
+  };
+  std::vector<Held> held;
+  std::vector<std::string> skipped;  // checkpoints that were not usable, and why
+  uint64_t scanned_inputs = 0;
+};
+// Finds the newest checkpoint that fits the history, and reads the log after it to its end at
+// `last`.
+absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, core::Epoch epoch,
+                                        const core::Incarnation& incarnation, core::Index last);
+
+}  // namespace semper::runtime
