@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cmath>
 #include <memory>
 #include <mutex>
@@ -58,7 +59,11 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   static bool Writable() {
     pollfd stderr_ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-    return poll(&stderr_ready, 1, 0) == 1 && (stderr_ready.revents & POLLOUT) != 0;
+    int count;
+    do {
+      count = poll(&stderr_ready, 1, 0);
+    } while (count < 0 && errno == EINTR);
+    return count < 0 || (stderr_ready.revents & POLLOUT) != 0;
   }
 
   uint64_t lost_ = 0;

@@ -48,7 +48,8 @@ class Stream {
   // follows); -1: closed (OnClosed follows).
   virtual ptrdiff_t Write(std::span<const iovec> pieces) = 0;
 
-  // While paused OnReadable is not called and the other end feels the back-pressure.
+  // While paused OnReadable is not called and the other end feels the back-pressure. Its death is
+  // noticed only when something is written or reading goes on: what it sent before is not lost.
   virtual void PauseReading(bool paused) = 0;
 
   // Who is at the other end, for messages: "10.0.0.7:7600", "unix:pid=42,uid=0".
