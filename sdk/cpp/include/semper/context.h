@@ -138,7 +138,7 @@ class SEMPER_EXPORT Context {
   friend class internal::Engine;
   friend class Messages;
   explicit Context(internal::Engine& engine) : engine_(engine) {}
-  void FireTimers();  // those due at time_, before the input index_
+  bool FireTimers();  // those due at time_, before the input index_; false if the service failed
 
   internal::Engine& engine_;
   const Source* source_ = nullptr;
@@ -170,7 +170,7 @@ class Messages {
     --left_;
     ++context_.index_;
     context_.draws_ = 0;
-    if (context_.next_due_ <= context_.time_) context_.FireTimers();
+    if (context_.next_due_ <= context_.time_ && !context_.FireTimers()) return false;
     message.kind = static_cast<MessageKind>((header >> 25) & 7);
     message.body = {at, length};
     return true;

@@ -77,7 +77,7 @@ std::string PackContext(const C& context) {
   if constexpr (std::is_same_v<C, std::string>) {
     return context;
   } else {
-    return context.SerializeAsString();
+    return Serialize(context);
   }
 }
 

@@ -15,6 +15,11 @@
 
 namespace semper {
 
+namespace internal {
+// Equal messages give equal bytes, in every process: map fields are sorted.
+SEMPER_EXPORT std::string Serialize(const google::protobuf::MessageLite& message);
+}  // namespace internal
+
 // Takes the state of a service, front to back. What is written is read again in the same order by
 // StateReader's function of the same name. Write the same bytes for the same state: walk maps in a
 // fixed order.
