@@ -1,4 +1,5 @@
-// Claims: the files that take an epoch. Their existence decides; nothing here is ever deleted (core.md, 4.1).
+// Claims: the files that take an epoch. Their existence decides; nothing here is ever deleted
+// (core.md, 4.1).
 #pragma once
 
 #include <string>
@@ -19,16 +20,19 @@ struct ClaimInfo {
 // The newest claimed epoch, Epoch{0} if none, from fresh listings of every bucket needed.
 absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir);
 
-// Takes `epoch` (the newest + 1): creates the claim, syncs it and its directory; makes the next bucket if this is the
-// bucket's last. ALREADY_EXISTS: somebody else has it. After any other error the claim may or may not exist: the
-// caller gives this epoch up.
-absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch, const ClaimInfo& info);
+// Takes `epoch` (the newest + 1): creates the claim, syncs it and its directory; makes the next
+// bucket if this is the bucket's last. ALREADY_EXISTS: somebody else has it. After any other error
+// the claim may or may not exist: the caller gives this epoch up.
+absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
+                         const ClaimInfo& info);
 
-// What a claim says of its owner; for people, and for "the last epoch was my own". A torn claim gives an empty info.
+// What a claim says of its owner; for people, and for "the last epoch was my own". A torn claim
+// gives an empty info.
 absl::StatusOr<ClaimInfo> ReadClaim(Disk& disk, const std::string& dir, core::Epoch epoch);
 
-// The look-up: opens the claims of `own` epoch's bucket afresh and reads them to the end; returns the newest claim
-// found, at least `own`. An error, or a listing without `own` itself, is a lost lock, never "no claim".
+// The look-up: opens the claims of `own` epoch's bucket afresh and reads them to the end; returns
+// the newest claim found, at least `own`. An error, or a listing without `own` itself, is a lost
+// lock, never "no claim".
 absl::StatusOr<core::Epoch> LookUp(Disk& disk, const std::string& dir, core::Epoch own);
 
 }  // namespace semper::log

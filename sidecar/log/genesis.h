@@ -10,6 +10,8 @@
 
 namespace semper::log {
 
+inline constexpr size_t kGenesisTextBytesMax = 1024;  // of cluster and name each
+
 struct Genesis {
   std::string cluster;
   std::string name;  // namespace/name
@@ -21,8 +23,9 @@ struct Genesis {
 // FAILED_PRECONDITION: written by a newer version.
 absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir);
 
-// Makes `dir` (with its parents), claims/0, log, checkpoints and the genesis, durably. Exactly one of several
-// concurrent creators succeeds; the others get ALREADY_EXISTS. Finishes or replaces an unfinished creation.
+// Makes `dir` (with its parents), claims/0, log, checkpoints and the genesis, durably. Exactly one
+// of several concurrent creators succeeds; the others get ALREADY_EXISTS. Finishes or replaces an
+// unfinished creation.
 absl::Status CreateGenesis(Disk& disk, const std::string& dir, const Genesis& genesis);
 
 }  // namespace semper::log

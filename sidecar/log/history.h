@@ -1,6 +1,7 @@
 // History: which records count, by the seals (docs/formats/log.md), and reading them.
 //
-// The decision is core::PlanHistory (pure); this room gathers what it needs from the files and walks them.
+// The decision is core::PlanHistory (pure); this room gathers what it needs from the files and
+// walks them.
 #pragma once
 
 #include <memory>
@@ -10,13 +11,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/bytes.h"
 #include "base/disk.h"
 #include "sidecar/log/record.h"
 
 namespace semper::log {
 
-// One stretch of history inside one epoch: its copied records, its seal, and its batches below `batches_end`
-// (unlimited in the newest epoch).
+// One stretch of history inside one epoch: its copied records, its seal, and its batches below
+// `batches_end` (unlimited in the newest epoch).
 struct EpochRange {
   core::Epoch epoch{};
   uint64_t nonce = 0;
@@ -24,64 +26,90 @@ struct EpochRange {
 };
 
 struct History {
-  std::vector<EpochRange> ranges;       // oldest first; empty: nothing was ever sealed
-  core::Index first_index{1};           // first index still retained
-  Chain first_chain{};                  // chain before it
+  std::vector<EpochRange> ranges;  // oldest first; empty: nothing was ever sealed
+  core::Index first_index{1};      // first index still retained
+  Chain first_chain{};             // chain before it
+
+  // The history of the epoch that writes `seal`, where *this was resolved below that epoch: the
+  // same that ResolveHistory would give, without looking at files again.
+  History SealedBy(const Seal& seal) const;
 };
 
-// Resolves the history below `below` (only epochs < below count; pass newest claim + 1 to include all), reading
-// segment headers and seals past every cache. DATA_LOSS names file and offset of damage.
+// Resolves the history below `below` (only epochs < below count; pass newest claim + 1 to include
+// all), reading segment headers and seals past every cache. DATA_LOSS names file and offset of
+// damage.
 absl::StatusOr<History> ResolveHistory(Disk& disk, const std::string& dir, core::Epoch below);
 
-// What the newest valid epoch holds beyond its proven position, read past every cache: all that a take-over needs.
+// What the newest valid epoch holds beyond its proven position, read past every cache: all that a
+// take-over needs.
 struct Tail {
-  core::Epoch base_epoch{};      // for the seal of the new epoch
+  core::Epoch base_epoch{};  // for the seal of the new epoch
   uint64_t base_batches = 0;
   Chain base_chain{};
-  core::Index base_index{};      // last index of the history before the records to copy
+  core::Index base_index{};  // last index of the history before the records to copy
   core::Epoch first_void{};
   struct Record {
     RecordHeader header;
     std::vector<std::byte> body;
   };
-  std::vector<Record> copy;      // oldest first
-  core::Index last_index{};      // after the copies
-  Chain chain{};                 // after the copies
-  uint64_t last_time = 0;        // logged time of the last input of history, 0 if none
-  core::Index committed{};       // largest index stated committed in what was read; a lower bound
+  std::vector<Record> copy;  // oldest first
+  core::Index last_index{};  // after the copies
+  Chain chain{};             // after the copies
+  uint64_t last_time = 0;    // logged time of the last input of history, 0 if none is retained
+  core::Index committed{};   // largest index stated committed in what was read; a lower bound
 };
 absl::StatusOr<Tail> ReadTail(Disk& disk, const std::string& dir, core::Epoch below);
 
 struct Record {
   RecordHeader header;
-  core::Epoch segment_epoch{};                // the epoch in whose segment it stands
-  std::string file;                           // for messages
+  core::Epoch segment_epoch{};  // the epoch in whose segment it stands
+  std::string_view file;        // for messages; valid until the next call
   uint64_t offset = 0;
-  std::span<const std::byte> body;            // valid until the next call
+  std::span<const std::byte> body;  // valid until the next call
   uint32_t entry_count() const { return header.entries; }
-  core::FrameHeader entry(uint32_t i) const { return core::FrameHeader::Decode(body.data() + i * core::kFrameHeaderBytes); }
+  core::FrameHeader entry(uint32_t i) const {
+    return core::FrameHeader::Decode(body.data() + i * core::kFrameHeaderBytes);
+  }
 };
 
-// Walks the records of a history in order and checks each one: crc, chain, batch and index continuity.
-// Used for replay, for feeding a service that is behind the live tail, for verify, and by semperctl.
+// Walks the records of a history in order and checks each one: crc, chain, batch and index
+// continuity. Used for replay, for feeding a service that is behind the live tail, for verify, and
+// by semperctl.
+//
+// In the newest epoch it follows what is being written, into new segments as well. One thread.
 class HistoryReader {
  public:
-  // Begins with the first record whose inputs reach beyond `after` (Index{0}: from the retained beginning).
-  // NOT_FOUND: `after` + 1 lies before what is retained.
-  static absl::StatusOr<std::unique_ptr<HistoryReader>> Open(Disk& disk, const std::string& dir, const History& history,
-                                                             core::Index after);
+  // Begins with the first record whose inputs reach beyond `after`, notes and seals before it left
+  // out; with the very first record that is retained if `after` is history.first_index - 1
+  // (Index{0} in a log that was never truncated). NOT_FOUND: `after` + 1 lies before what is
+  // retained. `history` is copied.
+  static absl::StatusOr<std::unique_ptr<HistoryReader>> Open(Disk& disk, const std::string& dir,
+                                                             const History& history,
+                                                             core::Index after,
+                                                             OpenMode mode = OpenMode::kRead);
   virtual ~HistoryReader() = default;
 
-  // The next record, or nothing at the end of what is there now (a torn tail, or simply not yet written: call again
-  // later). Notes and seals are returned too. DATA_LOSS: damage, or a record that contradicts the chain.
+  // The next record, or nothing at the end of what is there now (a torn tail, or simply not yet
+  // written: call again later). Notes and seals are returned too. DATA_LOSS: damage, or a record
+  // that contradicts the chain.
   virtual absl::StatusOr<std::optional<Record>> Next() = 0;
 
-  virtual Chain chain() const = 0;        // after the last record returned
-  virtual core::Index index() const = 0;  // last index returned
+  virtual Chain chain() const = 0;        // after the last record returned (or passed over)
+  virtual core::Index index() const = 0;  // last index returned (or passed over)
+
+  // From now on batches 0 .. `batches` - 1 of the newest epoch are known to be written: that Next
+  // does not find one of them is DATA_LOSS instead of the end.
+  virtual void Expect(uint64_t batches) = 0;
+
+  // After Next returned nothing: DATA_LOSS if the place where it stands is damage and not a torn
+  // tail. Reads the rest of the segment. For verifying; Next itself never looks behind the end of a
+  // log that is being written.
+  virtual absl::Status CheckEnd() = 0;
 };
 
-// The chain after the record that ends at `index` in the history. NOT_FOUND if no record ends there or it is no longer
-// retained. For comparing checkpoints. Cheap: reads one segment at most.
-absl::StatusOr<Chain> ChainAt(Disk& disk, const std::string& dir, const History& history, core::Index index);
+// The chain after the record that ends at `index` in the history. NOT_FOUND if no record ends there
+// or it is no longer retained. For comparing checkpoints. Cheap: reads one segment at most.
+absl::StatusOr<Chain> ChainAt(Disk& disk, const std::string& dir, const History& history,
+                              core::Index index);
 
 }  // namespace semper::log

@@ -1,4 +1,5 @@
-// Record: the unit of the log (docs/formats/log.md). Headers, seals, and the builder of a write unit.
+// Record: the unit of the log (docs/formats/log.md). Headers, seals, and the builder of a write
+// unit.
 #pragma once
 
 #include <sys/uio.h>
@@ -58,26 +59,28 @@ struct Seal {
   bool operator==(const Seal&) const = default;
 };
 
-// One group commit being gathered: entries by value, payloads by reference. Reused without allocating once its
-// vectors have grown. Loop's thread until Close, then the log writer's lane until the write is done.
+// One group commit being gathered: entries by value, payloads by reference. Reused without
+// allocating once its vectors have grown. Loop's thread until Close, then the log writer's lane
+// until the write is done.
 class Unit {
  public:
   // Empties it. The next input has index `next`.
   void Begin(core::Index next);
 
-  // Adds the frame `entry` (index, time, crc, bytes, count filled). `payload` must stay in place until the write is
-  // done; payloads of at most kCopyBytes are copied instead.
+  // Adds the frame `entry` (index, time, crc, bytes, count filled). `payload` must stay in place
+  // until the write is done; payloads of at most kCopyBytes are copied instead.
   void Add(const core::FrameHeader& entry, std::span<const std::byte> payload);
 
-  bool empty() const { return entries_.empty(); }
+  bool empty() const { return entry_count_ == 0; }
   size_t body_bytes() const;  // entries and payloads
   uint32_t entry_count() const;
   core::Index first_index() const { return header_.first_index; }
-  core::Index last_index() const;
+  core::Index last_index() const;  // first_index() - 1 if it is empty
 
-  // Finishes the record: as inputs if something was added, else as a note. Returns its header, chain included.
-  const RecordHeader& Close(core::Epoch epoch, core::Batch batch, uint64_t durable, uint64_t committed,
-                            const Chain& before);
+  // Finishes the record: as inputs if something was added, else as a note. Returns its header,
+  // chain included.
+  const RecordHeader& Close(core::Epoch epoch, core::Batch batch, uint64_t durable,
+                            uint64_t committed, const Chain& before);
 
   const RecordHeader& header() const { return header_; }
 
@@ -85,9 +88,12 @@ class Unit {
 
  private:
   friend class LogWriter;
+  void AddSmall(std::span<const std::byte> payload);
+
   RecordHeader header_;
-  std::vector<std::byte> entries_;  // encoded
-  std::vector<std::byte> small_;    // copied payloads
+  std::vector<std::byte> entries_;  // encoded; only ever grows, entries_bytes_ of it are in use
+  size_t entries_bytes_ = 0;
+  std::vector<std::byte> small_;  // copied payloads
   struct Piece {
     const std::byte* data;  // nullptr: in small_
     size_t offset;
@@ -99,6 +105,7 @@ class Unit {
   uint32_t payload_crc_ = 0;
   uint32_t entry_count_ = 0;
   uint64_t inputs_ = 0;
+  bool closed_ = false;
 };
 
 }  // namespace semper::log

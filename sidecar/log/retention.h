@@ -1,4 +1,5 @@
-// Retention: deleting segments that no kept checkpoint needs. Only a committed leader calls this (core.md, 8).
+// Retention: deleting segments that no kept checkpoint needs. Only a committed leader calls this
+// (core.md, 8).
 #pragma once
 
 #include <string>
@@ -19,17 +20,24 @@ struct SegmentInfo {
   core::Index next_index{};  // of the first input in it
   uint64_t bytes = 0;
   bool used = false;         // has a valid header
+  uint64_t first_batch = 0;  // of the first record in it that is not copied
+  std::string problem;       // why its header cannot be read; such a segment is never removed
 };
 
 // All segments, by (epoch, number). For people and for deciding.
 absl::StatusOr<std::vector<SegmentInfo>> ListSegments(Disk& disk, const std::string& dir);
 
-// Pure: the segments that can go when the oldest kept checkpoint is at `oldest`: all their inputs are <= oldest, they
-// are not the newest of the newest epoch, and they belong to epochs below `own` or closed segments of `own`.
-std::vector<SegmentInfo> PlanTruncation(const std::vector<SegmentInfo>& segments, const History& history,
-                                        core::Epoch own, core::Index oldest);
+// Pure: the segments that can go when the oldest kept checkpoint is at `oldest`, in the order of
+// removal: all their inputs are <= oldest, and they are of epochs below `own` or closed segments of
+// `own`; with them what void epochs and unused spares of older epochs left. Requires that `own` is
+// the newest range of `history` (its seal, which must be committed, says what is void).
+std::vector<SegmentInfo> PlanTruncation(const std::vector<SegmentInfo>& segments,
+                                        const History& history, core::Epoch own,
+                                        core::Index oldest);
 
-// Removes them, oldest first, and syncs the directory. Returns how many bytes were freed.
-absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir, const std::vector<SegmentInfo>& segments);
+// Removes them one by one, each durably before the next, so that what remains has no gaps after a
+// crash. Returns how many bytes were freed.
+absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir,
+                                  const std::vector<SegmentInfo>& segments);
 
 }  // namespace semper::log

@@ -1,0 +1,151 @@
+#include "sidecar/log/claims.h"
+
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "sidecar/log/text_file.h"
+
+namespace semper::log {
+namespace {
+
+constexpr uint64_t kBucketEpochs = 256;
+
+uint64_t BucketOf(core::Epoch epoch) { return Raw(epoch) / kBucketEpochs; }
+bool IsLastOfBucket(core::Epoch epoch) { return Raw(epoch) % kBucketEpochs == kBucketEpochs - 1; }
+
+std::string ClaimsDir(const std::string& dir) { return absl::StrCat(dir, "/claims"); }
+std::string BucketDir(const std::string& dir, uint64_t bucket) {
+  return absl::StrCat(dir, "/claims/", bucket);
+}
+std::string ClaimPath(const std::string& dir, core::Epoch epoch) {
+  return absl::StrCat(BucketDir(dir, BucketOf(epoch)), "/", Raw(epoch));
+}
+
+// The names in `path` that are numbers, ascending; others are not ours.
+absl::StatusOr<std::vector<uint64_t>> ListNumbers(Disk& disk, const std::string& path) {
+  auto names = disk.List(path);
+  if (!names.ok()) return names.status();
+  std::vector<uint64_t> numbers;
+  for (const std::string& name : *names) {
+    uint64_t number = 0;
+    if (absl::SimpleAtoi(name, &number) && absl::StrCat(number) == name) numbers.push_back(number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+// The newest claim in a bucket, nothing if it is empty. DATA_LOSS: the claims have gaps or are not
+// of this bucket, which no contender makes: the listing is incomplete.
+absl::StatusOr<std::optional<core::Epoch>> NewestIn(Disk& disk, const std::string& dir,
+                                                    uint64_t bucket) {
+  const std::string path = BucketDir(dir, bucket);
+  auto epochs = ListNumbers(disk, path);
+  if (!epochs.ok()) return epochs.status();
+  if (epochs->empty()) return std::nullopt;
+  const uint64_t first = bucket == 0 ? 1 : bucket * kBucketEpochs;
+  if (epochs->front() != first || epochs->back() != first + epochs->size() - 1 ||
+      epochs->back() / kBucketEpochs != bucket) {
+    return absl::DataLossError(absl::StrCat(path, " lists ", epochs->size(), " claims from ",
+                                            epochs->front(), " to ", epochs->back(),
+                                            ", but claims have no gaps and begin with ", first,
+                                            "; the listing is incomplete or claims were deleted"));
+  }
+  return core::Epoch{epochs->back()};
+}
+
+absl::Status MakeBucket(Disk& disk, const std::string& dir, uint64_t bucket) {
+  const absl::Status made = disk.MakeDir(BucketDir(dir, bucket));
+  if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+  return disk.SyncDir(ClaimsDir(dir));
+}
+
+// Member names come from outside: a line must stay a line.
+std::string OneLine(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text.substr(0, 256);
+}
+
+}  // namespace
+
+absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir) {
+  auto buckets = ListNumbers(disk, ClaimsDir(dir));
+  if (!buckets.ok()) return buckets.status();
+  if (buckets->empty() || buckets->back() + 1 != buckets->size()) {
+    return absl::DataLossError(
+        absl::StrCat(ClaimsDir(dir), " lists ", buckets->size(),
+                     " buckets, but they have no gaps and bucket 0 is made with the genesis; "
+                     "the listing is incomplete or claims were deleted"));
+  }
+  const uint64_t last = buckets->back();
+  auto newest = NewestIn(disk, dir, last);
+  if (!newest.ok()) return newest.status();
+  if (newest->has_value()) return **newest;
+  if (last == 0) return core::Epoch{};
+  // The newest bucket is made by the owner of the last epoch of the one before.
+  newest = NewestIn(disk, dir, last - 1);
+  if (!newest.ok()) return newest.status();
+  if (newest->has_value() && IsLastOfBucket(**newest)) return **newest;
+  return absl::DataLossError(
+      absl::StrCat(BucketDir(dir, last), " is empty, but ", BucketDir(dir, last - 1),
+                   " is not full; the listing is incomplete or claims were deleted"));
+}
+
+absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
+                         const ClaimInfo& info) {
+  const uint64_t bucket = BucketOf(epoch);
+  // The owner of the last epoch before this bucket may have died before it made it.
+  if (bucket > 0 && Raw(epoch) % kBucketEpochs == 0) {
+    if (absl::Status s = disk.SyncDir(BucketDir(dir, bucket - 1)); !s.ok()) return s;
+    if (absl::Status s = MakeBucket(disk, dir, bucket); !s.ok()) return s;
+  }
+  auto file = disk.Open(ClaimPath(dir, epoch), OpenMode::kCreateExclusive);
+  if (!file.ok()) return file.status();
+  const std::string text =
+      absl::StrCat("member: ", OneLine(info.member),
+                   "\nnonce: ", absl::StrFormat("%016x", info.nonce), "\ntime: ", info.time, "\n");
+  if (absl::Status s = WriteTextFile(**file, text); !s.ok()) return s;
+  if (absl::Status s = disk.SyncDir(BucketDir(dir, bucket)); !s.ok()) return s;
+  if (!IsLastOfBucket(epoch)) return absl::OkStatus();
+  return MakeBucket(disk, dir, bucket + 1);
+}
+
+absl::StatusOr<ClaimInfo> ReadClaim(Disk& disk, const std::string& dir, core::Epoch epoch) {
+  auto text = ReadTextFile(disk, ClaimPath(dir, epoch));
+  if (!text.ok()) return text.status();
+  ClaimInfo info;
+  const std::vector<absl::string_view> lines = absl::StrSplit(*text, '\n');
+  if (lines.size() != 4 || !lines[3].empty()) return ClaimInfo{};
+  absl::string_view member = lines[0];
+  absl::string_view nonce = lines[1];
+  absl::string_view time = lines[2];
+  if (!absl::ConsumePrefix(&member, "member: ") || !absl::ConsumePrefix(&nonce, "nonce: ") ||
+      !absl::ConsumePrefix(&time, "time: ") || nonce.size() != 16 ||
+      !absl::SimpleHexAtoi(nonce, &info.nonce) || !absl::SimpleAtoi(time, &info.time)) {
+    return ClaimInfo{};
+  }
+  info.member = std::string(member);
+  return info;
+}
+
+absl::StatusOr<core::Epoch> LookUp(Disk& disk, const std::string& dir, core::Epoch own) {
+  auto newest = NewestIn(disk, dir, BucketOf(own));
+  if (!newest.ok()) return newest.status();
+  if (!newest->has_value() || **newest < own) {
+    return absl::DataLossError(
+        absl::StrCat("the look-up in ", BucketDir(dir, BucketOf(own)), " does not show claim ",
+                     Raw(own), ", which is ours: the listing is not the truth, the lock is lost"));
+  }
+  if (!IsLastOfBucket(own)) return **newest;
+  // The claim after ours lies in the next bucket, which we made.
+  auto next = NewestIn(disk, dir, BucketOf(own) + 1);
+  if (!next.ok()) return next.status();
+  return next->value_or(**newest);
+}
+
+}  // namespace semper::log

@@ -1,0 +1,227 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "sidecar/log/history_segments.h"
+
+namespace semper::log {
+namespace {
+
+using Body = SegmentReader::Body;
+
+class Reader : public HistoryReader {
+ public:
+  Reader(Disk& disk, std::string dir, const History& history, core::Index after, OpenMode mode)
+      : disk_(disk),
+        dir_(std::move(dir)),
+        ranges_(history.ranges),
+        mode_(mode),
+        after_(after),
+        passing_over_(after + 1 != history.first_index) {}
+
+  absl::Status Begin(const History& history);
+
+  absl::StatusOr<std::optional<Record>> Next() override;
+  Chain chain() const override { return segment_ == nullptr ? Chain{} : segment_->chain(); }
+  core::Index index() const override {
+    return segment_ == nullptr ? core::Index{} : core::Index{Raw(segment_->next_index()) - 1};
+  }
+  void Expect(uint64_t batches) override { expected_ = std::max(expected_, batches); }
+  absl::Status CheckEnd() override;
+
+ private:
+  using MaybeFound = std::optional<SegmentReader::Found>;
+
+  bool bounded() const { return ranges_[range_].batches_end != UINT64_MAX; }
+  absl::StatusOr<MaybeFound> NextInSegment();
+  absl::StatusOr<MaybeFound> PassOver();
+  absl::StatusOr<bool> GoOn();
+  absl::Status EnterRange();
+  absl::StatusOr<std::unique_ptr<SegmentReader>> OpenSegment(uint64_t number);
+  absl::Status CheckFollows(const RecordHeader& h, uint64_t offset);
+
+  Disk& disk_;
+  const std::string dir_;
+  const std::vector<EpochRange> ranges_;
+  const OpenMode mode_;
+  const core::Index after_;
+  bool passing_over_;  // records up to after_, and notes and seals among them
+  size_t range_ = 0;
+  uint64_t expected_ = 0;
+  std::unique_ptr<SegmentReader> segment_;  // nullptr: the history has no ranges
+  std::unique_ptr<SegmentReader>
+      prepared_;  // the next one, there but not begun when it was looked at
+  core::Epoch last_origin_{};
+  core::Batch last_batch_{};
+};
+
+absl::Status Reader::Begin(const History& history) {
+  if (ranges_.empty()) return absl::OkStatus();
+  auto segments = HistorySegments::List(disk_, dir_, history, mode_);
+  if (!segments.ok()) return segments.status();
+  auto place = segments->FindLast(after_ + 1);
+  if (!place.ok()) return place.status();
+  // From the retained beginning nothing is passed over, also where the first segment holds no
+  // input.
+  const size_t first = passing_over_ ? *place : 0;
+  auto opened = SegmentReader::Open(disk_, dir_, segments->name(first), mode_);
+  if (!opened.ok()) return opened.status();
+  segment_ = *std::move(opened);
+  range_ = segments->range(first);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<SegmentReader>> Reader::OpenSegment(uint64_t number) {
+  const EpochRange& range = ranges_[range_];
+  return SegmentReader::Open(disk_, dir_, {range.epoch, range.nonce, number}, mode_);
+}
+
+// The record at the current place, or nothing.
+absl::StatusOr<Reader::MaybeFound> Reader::NextInSegment() {
+  if (passing_over_) return PassOver();
+  return segment_->Next(Body::kRead);
+}
+
+absl::StatusOr<Reader::MaybeFound> Reader::PassOver() {
+  while (ranges_[range_].batches_end > segment_->next_batch()) {
+    auto header = segment_->Peek();
+    if (!header.ok()) return header.status();
+    if (!header->has_value()) return std::nullopt;
+    if ((*header)->inputs > 0 && (*header)->first_index + (*header)->inputs > after_ + 1) {
+      auto record = segment_->Next(Body::kRead);
+      if (record.ok() && record->has_value()) passing_over_ = false;
+      return record;
+    }
+    auto passed = segment_->Next(Body::kSkip);
+    if (!passed.ok() || !passed->has_value()) return passed;
+    last_origin_ = (*passed)->header.origin_epoch;
+    last_batch_ = (*passed)->header.batch;
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<std::optional<Record>> Reader::Next() {
+  while (segment_ != nullptr) {
+    if (segment_->next_batch() >= ranges_[range_].batches_end) {
+      if (absl::Status s = EnterRange(); !s.ok()) return s;
+      continue;
+    }
+    auto found = NextInSegment();
+    if (!found.ok()) return found.status();
+    if (!found->has_value() && segment_->next_batch() >= ranges_[range_].batches_end) continue;
+    if (!found->has_value()) {
+      segment_->Refresh();
+      auto more = GoOn();
+      if (!more.ok()) return more.status();
+      if (!*more) return std::nullopt;
+      continue;
+    }
+    const RecordHeader& h = (*found)->header;
+    if (absl::Status s = CheckFollows(h, (*found)->offset); !s.ok()) return s;
+    return Record{.header = h,
+                  .segment_epoch = ranges_[range_].epoch,
+                  .file = segment_->file(),
+                  .offset = (*found)->offset,
+                  .body = (*found)->body};
+  }
+  return std::nullopt;
+}
+
+// Where no valid record is: is there more after all, in this segment (true) or in the next (true,
+// and moves there)?
+absl::StatusOr<bool> Reader::GoOn() {
+  if (prepared_ == nullptr) {
+    auto next = OpenSegment(segment_->name().number + 1);
+    if (!next.ok() && !absl::IsNotFound(next.status())) return next.status();
+    if (next.ok()) prepared_ = *std::move(next);
+  } else if (absl::Status s = prepared_->ReadHeader(); !s.ok()) {
+    return s;
+  }
+  const bool has_next = prepared_ != nullptr && prepared_->header().has_value();
+  const bool is_end = !bounded() && segment_->next_batch() >= expected_;
+  if (!has_next && is_end) return false;
+  // The writer may have ended this segment, and begun the next, since the place was read.
+  auto header = segment_->Peek();
+  if (!header.ok()) return header.status();
+  if (header->has_value()) {
+    auto intact = segment_->IsIntact(**header);
+    if (!intact.ok()) return intact.status();
+    if (*intact) return true;
+  }
+  if (!has_next) {
+    return segment_->Damage(segment_->offset(),
+                            absl::StrCat("no valid record where batch ", segment_->next_batch(),
+                                         ", index ", Raw(segment_->next_index()), " must be"));
+  }
+  if (absl::Status s = segment_->CheckGoesOn(*prepared_->header()); !s.ok()) return s;
+  segment_ = std::move(prepared_);
+  return true;
+}
+
+// All that counts of the current range was returned: the next range begins with segment 0 of its
+// epoch.
+absl::Status Reader::EnterRange() {
+  ++range_;
+  prepared_.reset();
+  auto next = OpenSegment(0);
+  if (!next.ok()) return next.status();
+  if (!(*next)->header().has_value())
+    return (*next)->Damage(0, "never begun, but its epoch is part of history");
+  const SegmentHeader& header = *(*next)->header();
+  if (header.chain != segment_->chain() || header.next_index != segment_->next_index()) {
+    return (*next)->Damage(
+        0, absl::StrCat("epoch ", Raw(header.epoch), " begins with index ", Raw(header.next_index),
+                        " and another chain than ", segment_->file(), " has before index ",
+                        Raw(segment_->next_index()), ", offset ", segment_->offset()));
+  }
+  segment_ = *std::move(next);
+  return absl::OkStatus();
+}
+
+// Through all of history, copies included, (origin epoch, batch) go up by one batch, or to the seal
+// of a later epoch.
+absl::Status Reader::CheckFollows(const RecordHeader& h, uint64_t offset) {
+  const bool is_first = last_origin_ == core::Epoch{};
+  const bool is_next = h.origin_epoch == last_origin_ && h.batch == last_batch_ + 1;
+  const bool is_seal = h.origin_epoch > last_origin_ && h.kind == RecordKind::kSeal;
+  if (!is_first && !is_next && !is_seal) {
+    return segment_->Damage(
+        offset,
+        absl::StrCat("batch ", Raw(h.batch), " of epoch ", Raw(h.origin_epoch),
+                     " cannot follow batch ", Raw(last_batch_), " of epoch ", Raw(last_origin_)));
+  }
+  last_origin_ = h.origin_epoch;
+  last_batch_ = h.batch;
+  return absl::OkStatus();
+}
+
+absl::Status Reader::CheckEnd() {
+  if (segment_ == nullptr) return absl::OkStatus();
+  auto later = segment_->FindLater();
+  if (!later.ok()) return later.status();
+  if (!later->has_value()) return absl::OkStatus();
+  auto header = segment_->Peek();
+  if (!header.ok()) return header.status();
+  auto intact = header->has_value() ? segment_->IsIntact(**header) : absl::StatusOr<bool>(false);
+  if (!intact.ok()) return intact.status();
+  if (*intact) return absl::OkStatus();  // written meanwhile: this was not the end
+  return segment_->Damage(segment_->offset(),
+                          absl::StrCat("no valid record, but a later one at offset ", **later));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HistoryReader>> HistoryReader::Open(
+    Disk& disk, const std::string& dir, const History& history, core::Index after, OpenMode mode) {
+  if (after + 1 < history.first_index) {
+    return absl::NotFoundError(absl::StrCat("index ", Raw(after) + 1, " is no longer in ", dir,
+                                            "/log, which begins with index ",
+                                            Raw(history.first_index), "; begin from a checkpoint"));
+  }
+  auto reader = std::make_unique<Reader>(disk, dir, history, after, mode);
+  if (absl::Status s = reader->Begin(history); !s.ok()) return s;
+  return reader;
+}
+
+}  // namespace semper::log

@@ -1,0 +1,94 @@
+#include "sidecar/log/retention.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "base/check.h"
+#include "sidecar/log/epochs.h"
+
+namespace semper::log {
+namespace {
+
+using Segments = std::vector<SegmentInfo>;
+
+const EpochRange* FindRange(const History& history, const SegmentInfo& segment) {
+  for (const EpochRange& range : history.ranges) {
+    if (range.epoch == segment.epoch && range.nonce == segment.nonce) return &range;
+  }
+  return nullptr;
+}
+
+// Does it hold records of the history? (Unused ones, the ends of deposed epochs and void epochs do
+// not.)
+bool Counts(const History& history, const SegmentInfo& segment) {
+  const EpochRange* range = FindRange(history, segment);
+  return range != nullptr && segment.used && segment.first_batch < range->batches_end;
+}
+
+// `next` is the segment in which history goes on behind `segment`.
+bool IsCovered(const SegmentInfo& segment, const SegmentInfo& next, core::Epoch own,
+               core::Index oldest) {
+  if (!next.problem.empty() || next.next_index > oldest + 1) return false;
+  // As long as nothing of the own epoch is proven its successor copies it whole.
+  return segment.epoch != own || next.first_batch > 0;
+}
+
+}  // namespace
+
+absl::StatusOr<Segments> ListSegments(Disk& disk, const std::string& dir) {
+  auto names = ListSegmentNames(disk, dir);
+  if (!names.ok()) return names.status();
+  Segments segments;
+  for (const SegmentName& name : *names) {
+    SegmentInfo info{
+        .file = name.File(), .epoch = name.epoch, .nonce = name.nonce, .number = name.number};
+    auto reader = SegmentReader::Open(disk, dir, name, OpenMode::kRead);
+    if (absl::IsNotFound(reader.status())) continue;  // removed since the listing
+    if (!reader.ok()) {
+      info.problem = std::string(reader.status().message());
+    } else {
+      auto bytes = (*reader)->FileBytes();
+      if (!bytes.ok()) return bytes.status();
+      info.bytes = *bytes;
+      const auto& header = (*reader)->header();
+      info.used = header.has_value();
+      if (info.used) info.next_index = header->next_index;
+      if (info.used) info.first_batch = header->first_batch;
+    }
+    segments.push_back(std::move(info));
+  }
+  return segments;
+}
+
+Segments PlanTruncation(const Segments& segments, const History& history, core::Epoch own,
+                        core::Index oldest) {
+  SEMPER_CHECK(!history.ranges.empty() && history.ranges.back().epoch == own,
+               "truncation by epoch ", Raw(own), " with a history that does not end in it");
+  Segments plan;
+  for (auto s = segments.begin(); s != segments.end(); ++s) {
+    if (s->epoch > own || !s->problem.empty()) continue;
+    if (!Counts(history, *s)) {
+      if (s->epoch < own) plan.push_back(*s);
+      continue;
+    }
+    const auto next = std::find_if(s + 1, segments.end(), [&](const SegmentInfo& later) {
+      return !later.problem.empty() || Counts(history, later);
+    });
+    if (next != segments.end() && IsCovered(*s, *next, own, oldest)) plan.push_back(*s);
+  }
+  return plan;
+}
+
+absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir, const Segments& segments) {
+  uint64_t freed_bytes = 0;
+  const std::string log = absl::StrCat(dir, "/log");
+  for (const SegmentInfo& segment : segments) {
+    const absl::Status removed = disk.Remove(absl::StrCat(log, "/", segment.file));
+    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    if (absl::Status s = disk.SyncDir(log); !s.ok()) return s;
+    freed_bytes += segment.bytes;
+  }
+  return freed_bytes;
+}
+
+}  // namespace semper::log
