@@ -157,14 +157,16 @@ struct ParsedCommandLine {
   std::vector<std::string> child_command;  // everything after "--"
   bool has_child_command = false;          // "--" was there
   std::string config_file;                 // empty if there was none
+  std::vector<std::string> warnings;       // whole sentences, for the log
   // For ReloadConfig.
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
 };
 
 // Reads argv[1..], `env` (null-terminated; null for none) and the file that they name. With --help
-// or --version nothing else is looked at. Unknown variables SEMPER_… are ignored unless a known
-// name is near (then an error), so that other programs of the project can have theirs.
+// or --version nothing else is looked at. Unknown flags and keys of the file are errors; an unknown
+// variable SEMPER_… is a warning if a known one is near and else ignored: Kubernetes and other
+// programs of the project have theirs.
 absl::StatusOr<ParsedCommandLine> ParseConfig(const ConfigTable& table, int argc,
                                               const char* const* argv, const char* const* env);
 
