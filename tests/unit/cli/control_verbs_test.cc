@@ -1,0 +1,90 @@
+#include <gmock/gmock.h>
+
+#include "sidecar/admin/control_server.h"
+#include "tests/unit/admin/fake_backend.h"
+#include "tests/unit/cli/sample_log.h"
+
+namespace semper::cli {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+// semperctl against a control server with a backend that the test fills.
+class ControlVerbs : public testing::Test {
+ protected:
+  ControlVerbs() {
+    std::string pattern = testing::TempDir() + "semper-ctl-XXXXXX";
+    dir_ = mkdtemp(pattern.data());
+    backend_.Set(admin::LeadingSnapshot());
+    auto server = admin::ControlServer::Start(dir_ + "/admin.sock", backend_);
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+  ~ControlVerbs() override {
+    server_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+  Result Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--admin-socket", dir_ + "/admin.sock"});
+    return Semperctl(arguments);
+  }
+
+  std::string dir_;
+  admin::FakeBackend backend_;
+  std::unique_ptr<admin::ControlServer> server_;
+};
+
+TEST_F(ControlVerbs, StatusIsReadable) {
+  const Result result = Run({"status"});
+  EXPECT_EQ(result.code, kExitOk) << result.err;
+  EXPECT_THAT(result.out, AllOf(HasSubstr("phase        leading\n"),
+                                HasSubstr("appended 120, committed 118, delivered 119, done 117"),
+                                HasSubstr("quarantined: histories differ at sequence 40")));
+}
+
+TEST_F(ControlVerbs, StatusInJsonHasNumbers) {
+  const Result result = Run({"status", "-o", "json"});
+  EXPECT_THAT(result.out, AllOf(HasSubstr("\"phase\":\"leading\""),
+                                HasSubstr("\"index\":{\"appended\":120,\"committed\":118")));
+}
+
+TEST_F(ControlVerbs, StatusSaysWhenItIsStale) {
+  admin::StatusSnapshot s = admin::LeadingSnapshot();
+  s.fresh = false;
+  s.age = std::chrono::seconds(7);
+  backend_.Set(s);
+  EXPECT_THAT(Run({"status"}).out, HasSubstr("this is 7.00 s old"));
+}
+
+TEST_F(ControlVerbs, CheckpointTakeNamesTheCheckpoint) {
+  backend_.SetCheckpoint(admin::CheckpointRef{7, 118});
+  EXPECT_EQ(Run({"checkpoint", "take"}).out, "checkpoint 7-118 is published\n");
+}
+
+TEST_F(ControlVerbs, CheckpointTakeSaysWhyNot) {
+  backend_.SetCheckpoint(absl::FailedPreconditionError("not leading"));
+  const Result result = Run({"checkpoint", "take"});
+  EXPECT_EQ(result.code, kExitProblem);
+  EXPECT_EQ(result.err, "semperctl checkpoint take: not leading\n");
+}
+
+TEST_F(ControlVerbs, ARequestThatTheCoordinatorRefusesIsNoMistakeInTheCommandLine) {
+  backend_.SetCheckpoint(absl::InvalidArgumentError("no"));
+  EXPECT_EQ(Run({"checkpoint", "take"}).code, kExitProblem);
+}
+
+TEST_F(ControlVerbs, NobodyThereHasACodeOfItsOwn) {
+  server_.reset();
+  const Result result = Run({"status"});
+  EXPECT_EQ(result.code, kExitUnreachable);
+  EXPECT_THAT(result.err, HasSubstr(dir_ + "/admin.sock"));
+}
+
+TEST_F(ControlVerbs, TheTimeoutHasLimits) {
+  EXPECT_EQ(Run({"checkpoint", "take", "--timeout", "0"}).code, kExitUsage);
+  EXPECT_EQ(Run({"checkpoint", "take", "--timeout", "601"}).code, kExitUsage);
+}
+
+}  // namespace
+}  // namespace semper::cli
