@@ -132,18 +132,12 @@ std::string ParentOf(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Makes `path` and what is missing above it, each durable in its parent.
-absl::Status MakeDirs(Disk& disk, const std::string& path) {
-  if (path == "/" || path == ".") return absl::OkStatus();
-  const std::string parent = ParentOf(path);
-  absl::Status made = disk.MakeDir(path);
-  if (absl::IsNotFound(made)) {
-    if (absl::Status s = MakeDirs(disk, parent); !s.ok()) return s;
-    made = disk.MakeDir(path);
-  }
-  // Also one that was there: who made it may have been killed before this.
+// Makes one directory, durable in its parent also if it was there: who made it may have been killed
+// before that.
+absl::Status MakeDirDurably(Disk& disk, const std::string& path) {
+  const absl::Status made = disk.MakeDir(path);
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-  return disk.SyncDir(parent);
+  return disk.SyncDir(ParentOf(path));
 }
 
 // Decides about files that were set aside as unfinished: a valid one goes back to its place (it was
@@ -220,9 +214,15 @@ absl::Status CreateGenesis(Disk& disk, const std::string& dir, const Genesis& ge
     }
   }
   // The namespace's directory may be somebody else's unfinished work as well.
-  if (absl::Status s = MakeDirs(disk, ParentOf(dir)); !s.ok()) return s;
+  if (absl::Status s = MakeDirDurably(disk, ParentOf(dir)); absl::IsNotFound(s)) {
+    return absl::NotFoundError(
+        absl::StrCat("the log directory ", ParentOf(ParentOf(dir)),
+                     " does not exist: is the volume mounted? Make it, or correct --log-dir"));
+  } else if (!s.ok()) {
+    return s;
+  }
   for (const char* below : {"", "/claims", "/claims/0", "/log", "/checkpoints"}) {
-    if (absl::Status s = MakeDirs(disk, absl::StrCat(dir, below)); !s.ok()) return s;
+    if (absl::Status s = MakeDirDurably(disk, absl::StrCat(dir, below)); !s.ok()) return s;
   }
   const auto exists = absl::AlreadyExistsError(
       absl::StrCat(dir, "/genesis exists: the immortal was already created"));

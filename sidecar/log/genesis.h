@@ -23,9 +23,9 @@ struct Genesis {
 // FAILED_PRECONDITION: written by a newer version.
 absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir);
 
-// Makes `dir` (with its parents), claims/0, log, checkpoints and the genesis, durably. Exactly one
-// of several concurrent creators succeeds; the others get ALREADY_EXISTS. Finishes or replaces an
-// unfinished creation.
+// Makes `dir` (<log directory>/<namespace>/<name>, of which the log directory exists), claims/0,
+// log, checkpoints and the genesis, durably. Exactly one of several concurrent creators succeeds;
+// the others get ALREADY_EXISTS. Finishes or replaces an unfinished creation.
 absl::Status CreateGenesis(Disk& disk, const std::string& dir, const Genesis& genesis);
 
 }  // namespace semper::log

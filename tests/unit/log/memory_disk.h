@@ -1,4 +1,5 @@
-// MemoryDisk: files in memory, of which a crash keeps only what was synced. One thread.
+// MemoryDisk: files in memory, of which a crash keeps only what was synced. One thread. /data is
+// there from the beginning.
 #pragma once
 
 #include <functional>
@@ -48,8 +49,8 @@ class MemoryDisk : public Disk {
 
   std::map<std::string, std::shared_ptr<Inode>> files_;
   std::map<std::string, std::shared_ptr<Inode>> durable_files_;
-  std::set<std::string> dirs_ = {"/"};
-  std::set<std::string> durable_dirs_ = {"/"};
+  std::set<std::string> dirs_ = {"/", "/data"};
+  std::set<std::string> durable_dirs_ = {"/", "/data"};
   std::vector<std::string> operations_;
 };
 

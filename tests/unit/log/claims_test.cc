@@ -1,0 +1,107 @@
+#include "sidecar/log/claims.h"
+
+#include "tests/unit/log/leader.h"
+#include "tests/unit/log/memory_disk.h"
+
+namespace semper::log {
+namespace {
+
+using core::Epoch;
+
+class ClaimsTest : public ::testing::Test {
+ protected:
+  ClaimsTest() { Create(disk_); }
+
+  void ClaimUpTo(uint64_t last) {
+    for (uint64_t e = Raw(*NewestClaim(disk_, kDir)) + 1; e <= last; ++e) {
+      ASSERT_TRUE(CreateClaim(disk_, kDir, Epoch{e}, {.member = "m", .nonce = e}).ok()) << e;
+    }
+  }
+  std::string Path(uint64_t e) { return absl::StrCat(kDir, "/claims/", e / 256, "/", e); }
+
+  MemoryDisk disk_;
+};
+
+TEST_F(ClaimsTest, NewestIsZeroBeforeTheFirst) { EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{0}); }
+
+TEST_F(ClaimsTest, AreExclusive) {
+  ClaimUpTo(1);
+  EXPECT_TRUE(absl::IsAlreadyExists(CreateClaim(disk_, kDir, Epoch{1}, {})));
+  EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{1});
+}
+
+TEST_F(ClaimsTest, SurviveACrash) {
+  for (uint64_t e : {1, 2, 255, 256, 257, 511, 512}) {
+    ClaimUpTo(e);
+    disk_.Crash();
+    EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{e});
+  }
+}
+
+TEST_F(ClaimsTest, LookUpFindsANewerClaimAlsoInTheNextBucket) {
+  ClaimUpTo(254);
+  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{254}), Epoch{254});
+  ClaimUpTo(255);
+  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{254}), Epoch{255});
+  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{255}), Epoch{255});
+  ClaimUpTo(256);
+  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{255}), Epoch{256});
+  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{256}), Epoch{256});
+}
+
+TEST_F(ClaimsTest, LookUpWithoutTheOwnClaimIsAnError) {
+  ClaimUpTo(3);
+  ASSERT_TRUE(disk_.Remove(Path(3)).ok());
+  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{3}).ok());
+}
+
+TEST_F(ClaimsTest, LookUpWithAGapIsAnError) {
+  ClaimUpTo(3);
+  ASSERT_TRUE(disk_.Remove(Path(2)).ok());
+  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{3}).ok());
+  EXPECT_FALSE(NewestClaim(disk_, kDir).ok());
+}
+
+TEST_F(ClaimsTest, LookUpWithoutTheNextBucketIsAnErrorForTheOwnerOfTheLastEpoch) {
+  ClaimUpTo(254);
+  disk_.before = [](const std::string& operation, const std::string&) {
+    return operation == "mkdir" ? absl::UnavailableError("stuck") : absl::OkStatus();
+  };
+  EXPECT_FALSE(CreateClaim(disk_, kDir, Epoch{255}, {}).ok());
+  disk_.before = nullptr;
+  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{255}).ok());
+  // The next contender makes the bucket that the dead owner did not make.
+  EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{255});
+  EXPECT_TRUE(CreateClaim(disk_, kDir, Epoch{256}, {}).ok());
+  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{256}), Epoch{256});
+}
+
+TEST_F(ClaimsTest, LookUpPassesOnAnErrorOfTheListing) {
+  ClaimUpTo(1);
+  disk_.before = [](const std::string&, const std::string&) {
+    return absl::UnavailableError("hung");
+  };
+  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{1}).ok());
+}
+
+TEST_F(ClaimsTest, PassOverForeignNames) {
+  ClaimUpTo(2);
+  for (const char* name : {"03", "x", ".nfs0001", "-1"}) {
+    ASSERT_TRUE(
+        disk_.Open(absl::StrCat(kDir, "/claims/0/", name), OpenMode::kCreateExclusive).ok());
+  }
+  EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{2});
+}
+
+TEST_F(ClaimsTest, TornClaimStillCounts) {
+  ClaimUpTo(2);
+  disk_.At(Path(2)).resize(12);
+  EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{2});
+  auto info = ReadClaim(disk_, kDir, Epoch{2});
+  ASSERT_TRUE(info.ok());
+  EXPECT_EQ(info->nonce, 0u);
+  EXPECT_EQ(ReadClaim(disk_, kDir, Epoch{1})->nonce, 1u);
+}
+
+}  // namespace
+}  // namespace semper::log
