@@ -182,12 +182,12 @@ class TypedTimerTarget final : public TimerTarget {
 template <typename Reply, typename C = void>
 class ReplyHandler {
  public:
-  template <typename S>
+  template <typename S, typename H>
   ReplyHandler(S* service, std::string_view name,
-               void (S::*handler)(Context&, const Result<Reply>&, const C&)) {
-    auto call = [service, handler](Context& context, const Result<Reply>& reply,
-                                   const C& reply_context) {
-      (service->*handler)(context, reply, reply_context);
+               void (H::*handler)(Context&, const Result<Reply>&, const C&)) {
+    auto call = [target = static_cast<H*>(service), handler](
+                    Context& context, const Result<Reply>& reply, const C& reply_context) {
+      (target->*handler)(context, reply, reply_context);
     };
     id_ = service->AddReply(
         name,
@@ -202,11 +202,12 @@ class ReplyHandler {
 template <typename Reply>
 class ReplyHandler<Reply, void> {
  public:
-  template <typename S>
+  template <typename S, typename H>
   ReplyHandler(S* service, std::string_view name,
-               void (S::*handler)(Context&, const Result<Reply>&)) {
-    auto call = [service, handler](Context& context, const Result<Reply>& reply) {
-      (service->*handler)(context, reply);
+               void (H::*handler)(Context&, const Result<Reply>&)) {
+    auto call = [target = static_cast<H*>(service), handler](Context& context,
+                                                             const Result<Reply>& reply) {
+      (target->*handler)(context, reply);
     };
     id_ = service->AddReply(
         name,
@@ -224,10 +225,11 @@ class ReplyHandler<Reply, void> {
 template <typename C = void>
 class TimerHandler {
  public:
-  template <typename S>
-  TimerHandler(S* service, std::string_view name, void (S::*handler)(Context&, const C&)) {
-    auto call = [service, handler](Context& context, const C& timer_context) {
-      (service->*handler)(context, timer_context);
+  template <typename S, typename H>
+  TimerHandler(S* service, std::string_view name, void (H::*handler)(Context&, const C&)) {
+    auto call = [target = static_cast<H*>(service), handler](Context& context,
+                                                             const C& timer_context) {
+      (target->*handler)(context, timer_context);
     };
     id_ = service->AddTimer(
         name, std::make_unique<internal::TypedTimerTarget<C, decltype(call)>>(std::move(call)));
@@ -246,9 +248,11 @@ class TimerHandler {
 template <>
 class TimerHandler<void> {
  public:
-  template <typename S>
-  TimerHandler(S* service, std::string_view name, void (S::*handler)(Context&)) {
-    auto call = [service, handler](Context& context) { (service->*handler)(context); };
+  template <typename S, typename H>
+  TimerHandler(S* service, std::string_view name, void (H::*handler)(Context&)) {
+    auto call = [target = static_cast<H*>(service), handler](Context& context) {
+      (target->*handler)(context);
+    };
     id_ = service->AddTimer(
         name, std::make_unique<internal::TypedTimerTarget<void, decltype(call)>>(std::move(call)));
   }
