@@ -130,6 +130,9 @@ void Core::AdmitControl(const v1::Control& control) {
 
 void Core::EndOfRound() {
   if (phase_ != Phase::kLeading) return;
+  // A service that is slower than the log makes outputs whose cause has been committed before: no
+  // commit will follow.
+  if (!ledger_.pending().empty()) ReleaseOutputs();
   MaybeNoteAcks();
   MaybeTick();
   if (checkpoint_wanted_ && unit_entries_ == 0 && !write_in_flight_ &&
@@ -249,6 +252,12 @@ void Core::Release() {
   if (service_phase_ == ServicePhase::kLive || service_phase_ == ServicePhase::kFeeding) {
     sink_.TellCommitted(std::min(committed_index_, delivered_));
   }
+  ReleaseOutputs();
+  MaybePublish();
+  MaybeFinishDrain();
+}
+
+void Core::ReleaseOutputs() {
   // Pump re-queues what is still waiting for a later commit.
   releasing_.clear();
   releasing_.swap(ledger_.pending());
@@ -256,8 +265,6 @@ void Core::Release() {
     ledger_.Find(slot)->queued = false;
     Pump(slot);
   }
-  MaybePublish();
-  MaybeFinishDrain();
 }
 
 void Core::Drain() {

@@ -226,6 +226,7 @@ class Core {
   void MaybeLookUp();
   void Commit(uint64_t batches);
   void Release();
+  void ReleaseOutputs();
   void Pump(Slot slot);
   void GreetWaitingService();
   void BeginFeeding();
