@@ -3,9 +3,9 @@
 //
 //   const ConfigTable kTable({
 //       StringKey("listen", "127.0.0.1:7600", ConfigClass::kRestart, "Where peers connect."),
-//       BytesKey("segment-bytes", "64MiB", "1MiB", "1GiB", ConfigClass::kRestart, "Size of a
-//       segment of the log."), EnumKey("log-format", "text", {"text", "json"}, ConfigClass::kLive,
-//       "How log lines look."),
+//       BytesKey("segment-bytes", "64MiB", "1MiB", "1GiB", ConfigClass::kRestart,
+//                "Size of a segment of the log."),
+//       EnumKey("log-format", "text", {"text", "json"}, ConfigClass::kLive, "How log lines look."),
 //   });
 //   auto parsed = ParseConfig(kTable, argc, argv, environ);
 //   if (!parsed.ok()) → print parsed.status().message(), exit 2

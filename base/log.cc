@@ -21,8 +21,9 @@ constexpr size_t kLineBytesMax = 4096;
 constexpr size_t kTextBytesMax = 3072;
 
 constexpr spdlog::level::level_enum kSpdlogLevels[] = {spdlog::level::debug, spdlog::level::info,
-                                                       spdlog::level::warn, spdlog::level::err};
-constexpr std::string_view kLevelNames[] = {"debug", "info", "warning", "error"};
+                                                       spdlog::level::warn, spdlog::level::err,
+                                                       spdlog::level::off};
+constexpr std::string_view kLevelNames[] = {"debug", "info", "warning", "error", "off"};
 constexpr std::string_view kFormatNames[] = {"text", "json"};
 constexpr char kTextPattern[] = "%Y-%m-%dT%H:%M:%S.%fZ %L %v";
 constexpr char kJsonPattern[] = "{\"time\":\"%Y-%m-%dT%H:%M:%S.%fZ\",%v}";

@@ -21,7 +21,7 @@
 
 namespace semper {
 
-enum class LogLevel { kDebug, kInfo, kWarning, kError };
+enum class LogLevel { kDebug, kInfo, kWarning, kError, kOff };  // kOff: for SetLogLevel only
 enum class LogFormat { kText, kJson };
 
 // Lines below this level are dropped; kInfo at the start. May be called at any time.
@@ -29,7 +29,7 @@ void SetLogLevel(LogLevel level);
 bool LogEnabled(LogLevel level);
 void SetLogFormat(LogFormat format);  // kText at the start
 
-// "debug", "info", "warning", "error"; nothing for other names.
+// "debug", "info", "warning", "error", "off"; nothing for other names.
 std::optional<LogLevel> ParseLogLevel(std::string_view name);
 std::optional<LogFormat> ParseLogFormat(std::string_view name);  // "text", "json"
 

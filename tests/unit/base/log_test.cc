@@ -49,6 +49,8 @@ TEST_F(LogTest, ChangesTheLevelAtRunTime) {
   EXPECT_THAT(Captured([] { SEMPER_LOG(kDebug, "seen"); }), HasSubstr(" D seen\n"));
   SetLogLevel(LogLevel::kError);
   EXPECT_EQ(Captured([] { SEMPER_LOG(kWarning, "not seen"); }), "");
+  SetLogLevel(LogLevel::kOff);
+  EXPECT_EQ(Captured([] { SEMPER_LOG(kError, "not seen"); }), "");
 }
 
 TEST_F(LogTest, WritesFieldsAfterTheText) {
@@ -102,6 +104,7 @@ TEST_F(LogTest, LosesLinesRatherThanWaitForAStuckReader) {
 
 TEST_F(LogTest, KnowsTheNamesOfLevelsAndFormats) {
   EXPECT_EQ(ParseLogLevel("warning"), LogLevel::kWarning);
+  EXPECT_EQ(ParseLogLevel("off"), LogLevel::kOff);
   EXPECT_EQ(ParseLogLevel("loud"), std::nullopt);
   EXPECT_EQ(ParseLogFormat("json"), LogFormat::kJson);
   EXPECT_EQ(ParseLogFormat(""), std::nullopt);

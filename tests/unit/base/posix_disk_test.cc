@@ -211,6 +211,16 @@ TEST_P(PosixDiskTest, LeaksNoDescriptors) {
   EXPECT_EQ(count(), before);
 }
 
+TEST(PosixDisk, ReadsFreshWhereDirectReadsAreRefused) {
+  // procfs has no O_DIRECT.
+  const auto disk = MakePosixDisk();
+  const auto fresh = disk->Open("/proc/version", OpenMode::kReadFresh);
+  ASSERT_TRUE(fresh.ok()) << fresh.status();
+  std::string text(5, '?');
+  ASSERT_TRUE((*fresh)->ReadAt(0, std::as_writable_bytes(std::span(text))).ok());
+  EXPECT_EQ(text, "Linux");
+}
+
 TEST(PosixDisk, SaysThatTheDiskIsFull) {
   const auto disk = MakePosixDisk();
   // Opening /dev/full exclusively is not possible; its error is the one of a full disk all the
