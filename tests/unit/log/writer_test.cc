@@ -1,5 +1,7 @@
 #include "sidecar/log/writer.h"
 
+#include <algorithm>
+
 #include "sidecar/log/segment.h"
 #include "tests/unit/log/leader.h"
 #include "tests/unit/log/memory_disk.h"
@@ -166,6 +168,19 @@ TEST_F(LogWriterTest, SyncsCopiesBeforeItSeals) {
     if (operation.ends_with(".seg")) done.push_back(operation.substr(0, operation.find(' ')));
   }
   EXPECT_THAT(done, ElementsAre("create", "write", "sync", "write", "sync", "write", "sync"));
+}
+
+TEST_F(LogWriterTest, BeginsTheNextSegmentOnlyWhenTheCopiesInTheOldOneAreDurable) {
+  Start();
+  ASSERT_TRUE(leader_->WriteUnsynced({std::string(30000, 'a')}).ok());
+  disk_.ForgetOperations();
+  auto next = Leader::TakeOver(disk_, {.segment_bytes = 8192});
+  ASSERT_TRUE(next.ok());
+  const std::vector<std::string>& done = disk_.operations();
+  const auto begun =
+      std::find(done.begin(), done.end(), absl::StrCat("create ", SegmentPath(**next, 1)));
+  ASSERT_NE(begun, done.end());
+  EXPECT_EQ(*(begun - 1), absl::StrCat("sync ", SegmentPath(**next, 0)));
 }
 
 TEST_F(LogWriterTest, CountsWhatItWrites) {
