@@ -1,0 +1,205 @@
+// The services of the benchmarks, with raw handlers.
+//
+//   bench_flow --role source|sink|both --tally FILE [--size B] [--to NAME] [--outputs N]
+//   [--outstanding N] bench_flow --role caller|echo --tally FILE [--size B] [--to NAME]
+//
+// source: keeps `outstanding` impulses in its log; each makes it send `outputs` messages (at most
+// 1,000) to `to`. sink:   verifies every message and fails at the first gap, repeat or wrong byte.
+// `both` is both. caller: sends one message to `to`, and the next when the answer is there; samples
+// the time between. echo:   answers every message with its own bytes. The link to the coordinator
+// is in SEMPER_LINK.
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "bench/pattern.h"
+#include "bench/tally.h"
+#include "semper/semper.h"
+
+namespace semper::bench {
+namespace {
+
+constexpr uint64_t kOutputsMax = 1000;  // of one input: what the comparison with others allows
+
+struct Arguments {
+  std::string role;
+  std::string tally;
+  std::string to = "bench/b";
+  size_t size = 16;
+  uint64_t outputs = kOutputsMax;
+  uint64_t outstanding = 64;
+};
+
+// What the services below have in common: the file for the runner, and messages that are told
+// apart.
+class BenchService : public Service {
+ public:
+  explicit BenchService(const Arguments& arguments)
+      : tally_(arguments.tally), pattern_(arguments.size), to_(arguments.to) {}
+
+  std::string service_name() const override { return "semper.bench"; }
+  void OnLive(const Impulses&) override { tally_.SetLive(); }
+
+ protected:
+  Tally tally_;
+  Pattern pattern_;
+  Destination to_;
+};
+
+class Flow final : public BenchService {
+ public:
+  explicit Flow(const Arguments& arguments)
+      : BenchService(arguments),
+        sends_(arguments.role != "sink"),
+        outputs_(std::min(arguments.outputs, kOutputsMax)),
+        outstanding_(arguments.outstanding) {}
+
+  void OnMessages(Context& context, const Source& source, Messages& messages) override {
+    Message message;
+    if (source.slot == 0) {
+      while (messages.Next(message)) Send(context);
+      return;
+    }
+    while (messages.Next(message)) {
+      if (!pattern_.Is(message.body, received_)) [[unlikely]] {
+        tally_.AddViolation();
+        return context.Fail("message " + std::to_string(received_) + " is not what was sent");
+      }
+      ++received_;
+    }
+    tally_.SetReceived(received_);
+    context.AfterCommit([this, upto = received_] { tally_.SetCommitted(upto); });
+  }
+
+  void OnLive(const Impulses& impulses) override {
+    BenchService::OnLive(impulses);
+    impulses_ = impulses;
+    for (uint64_t i = 0; sends_ && i < outstanding_; ++i) Submit();
+  }
+
+  void Save(StateWriter& writer) const override {
+    writer.WriteUint64(sent_);
+    writer.WriteUint64(received_);
+  }
+  Status Load(StateReader& reader, uint32_t) override {
+    sent_ = reader.ReadUint64();
+    received_ = reader.ReadUint64();
+    return reader.status();
+  }
+
+ private:
+  void Send(Context& context) {
+    for (uint64_t i = 0; i < outputs_; ++i) context.Send(to_, pattern_.Make(sent_++));
+  }
+
+  // Each impulse that is committed makes room for the next, on the service's own thread.
+  void Submit() {
+    impulses_->Submit("go", [this](const ImpulseResult& result) {
+      if (!result.ok()) return;
+      tally_.AddImpulse();
+      Submit();
+    });
+  }
+
+  const bool sends_;
+  const uint64_t outputs_;
+  const uint64_t outstanding_;
+  std::optional<Impulses> impulses_;
+  uint64_t sent_ = 0;
+  uint64_t received_ = 0;
+};
+
+// The clock below feeds the tally only, never the state or an output.
+class Caller final : public BenchService {
+ public:
+  using BenchService::BenchService;
+
+  void OnImpulse(Context& context, std::span<const std::byte>) override { Call(context); }
+
+  void OnMessage(Context& context, const Source&, std::span<const std::byte> body) override {
+    if (!pattern_.Is(body, called_ - 1)) {
+      tally_.AddViolation();
+      return context.Fail("answer " + std::to_string(called_ - 1) + " is not what was sent");
+    }
+    if (!context.replaying()) tally_.AddSample(MonotonicNanos() - call_began_);
+    tally_.SetReceived(called_);
+    Call(context);
+  }
+
+  void OnLive(const Impulses& impulses) override {
+    BenchService::OnLive(impulses);
+    if (called_ == 0) impulses.Submit("go", [](const ImpulseResult&) {});
+  }
+
+  void Save(StateWriter& writer) const override { writer.WriteUint64(called_); }
+  Status Load(StateReader& reader, uint32_t) override {
+    called_ = reader.ReadUint64();
+    return reader.status();
+  }
+
+ private:
+  void Call(Context& context) {
+    call_began_ = MonotonicNanos();
+    context.Send(to_, pattern_.Make(called_++));
+  }
+
+  uint64_t called_ = 0;
+  uint64_t call_began_ = 0;
+};
+
+class Echo final : public BenchService {
+ public:
+  using BenchService::BenchService;
+  void OnMessage(Context& context, const Source& source, std::span<const std::byte> body) override {
+    tally_.SetReceived(++answered_);
+    context.Send(source, body);
+  }
+  void Save(StateWriter& writer) const override { writer.WriteUint64(answered_); }
+  Status Load(StateReader& reader, uint32_t) override {
+    answered_ = reader.ReadUint64();
+    return reader.status();
+  }
+
+ private:
+  uint64_t answered_ = 0;
+};
+
+std::unique_ptr<Service> MakeService(const Arguments& arguments) {
+  if (arguments.role == "caller") return std::make_unique<Caller>(arguments);
+  if (arguments.role == "echo") return std::make_unique<Echo>(arguments);
+  return std::make_unique<Flow>(arguments);
+}
+
+Arguments Parse(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string flag = argv[i];
+    const char* const value = argv[i + 1];
+    const auto number = [value] { return std::strtoull(value, nullptr, 10); };
+    if (flag == "--role") arguments.role = value;
+    if (flag == "--tally") arguments.tally = value;
+    if (flag == "--to") arguments.to = value;
+    if (flag == "--size") arguments.size = number();
+    if (flag == "--outputs") arguments.outputs = number();
+    if (flag == "--outstanding") arguments.outstanding = number();
+  }
+  if (arguments.role.empty() || arguments.tally.empty()) {
+    std::fprintf(stderr, "bench_flow: --role and --tally are needed; bench/README.md says more\n");
+    std::exit(64);
+  }
+  return arguments;
+}
+
+}  // namespace
+}  // namespace semper::bench
+
+int main(int argc, char** argv) {
+  const semper::bench::Arguments arguments = semper::bench::Parse(argc, argv);
+  semper::Options options;
+  if (const char* const link = std::getenv("SEMPER_LINK"); link != nullptr) options.link = link;
+  return semper::Run(options, [&arguments] { return semper::bench::MakeService(arguments); });
+}

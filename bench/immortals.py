@@ -1,0 +1,136 @@
+"""Two immortals as real processes: a coordinator and a service each, with the defaults that are shipped."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from tally import Tally
+
+START_LIMIT_S = 60
+
+
+class BenchError(Exception):
+    """A measurement that cannot count; the text says why."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until(condition, limit_s, what, alive=lambda: None):
+    """Polls until `condition()` is true; `alive()` raises when waiting has become senseless."""
+    end = time.monotonic() + limit_s
+    while not condition():
+        alive()
+        if time.monotonic() > end:
+            raise BenchError(f"{what} did not happen within {limit_s} s")
+        time.sleep(0.005)
+
+
+class Immortal:
+    """One coordinator and its service. `place` is a directory of its own on the disk that is measured."""
+
+    def __init__(self, binaries, place, name, port, peers, service, options=()):
+        self.binaries, self.place, self.name, self.port = binaries, place, name, port
+        self.peers, self.service_arguments, self.options = peers, list(service), list(options)
+        self.sidecar = self.service = self.tally = None
+        os.makedirs(f"{place}/log")
+
+    def _start(self, what, arguments, environment=None):
+        with open(f"{self.place}/{what}.log", "ab") as log:
+            return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    env={**os.environ, **(environment or {})}, start_new_session=False)
+
+    def start(self):
+        if self.tally is not None:
+            self.tally.close()
+        self.tally = Tally(f"{self.place}/tally")
+        link = f"{self.place}/s.sock"
+        self.sidecar = self._start("sidecar", [
+            f"{self.binaries}/semper-sidecar", "--name", self.name, "--cluster", "bench", "--genesis", "create",
+            "--log-dir", f"{self.place}/log", "--service-socket", link, "--peer-listen", f"127.0.0.1:{self.port}",
+            "--admin-http", "", "--admin-socket", "", "--log-level", "warning", "--exit-on-refusal",
+            *[part for name, port in self.peers.items() for part in ("--peer", f"{name}=127.0.0.1:{port}")],
+            *self.options])
+        self.service = self._start("service", [f"{self.binaries}/bench_flow", "--tally", self.tally.path,
+                                               *self.service_arguments], {"SEMPER_LINK": f"unix:{link}"})
+
+    def wait_live(self):
+        wait_until(lambda: self.tally.read()["live"] == 1, START_LIMIT_S, f"{self.name} going live", self.check)
+
+    def check(self):
+        """Raises if something that was measured is not what it should be."""
+        if self.tally.read()["violations"] != 0:
+            raise BenchError(f"{self.name} received a message that was not sent: {self.logs()}")
+        for what, process in (("sidecar", self.sidecar), ("service", self.service)):
+            if process.poll() is not None:
+                raise BenchError(f"the {what} of {self.name} ended with {process.returncode}: {self.logs()}")
+
+    def logs(self):
+        text = ""
+        for what in ("sidecar", "service"):
+            with open(f"{self.place}/{what}.log", encoding="utf-8", errors="replace") as log:
+                text += "".join(f"\n  {what}: {line.rstrip()}" for line in log.readlines()[-8:])
+        return text or "no log lines"
+
+    def kill(self):
+        """SIGKILL, as a crash would be. The service's parent takes its child with it."""
+        for process in (self.service, self.sidecar):
+            if process is not None and process.poll() is None:
+                process.kill()
+        for process in (self.service, self.sidecar):
+            if process is not None:
+                process.wait()
+
+
+class Pair:
+    """bench/a and bench/b, which know each other's address. A context manager: leaves nothing behind."""
+
+    def __init__(self, binaries, disk, service_a, service_b, options=()):
+        self.place = tempfile.mkdtemp(prefix="semper-bench-", dir=disk)
+        port_a, port_b = free_port(), free_port()
+        self.a = Immortal(binaries, f"{self.place}/a", "bench/a", port_a, {"bench/b": port_b},
+                          [*service_a, "--to", "bench/b"], options)
+        self.b = Immortal(binaries, f"{self.place}/b", "bench/b", port_b, {"bench/a": port_a},
+                          [*service_b, "--to", "bench/a"], options)
+
+    def __enter__(self):
+        try:
+            self.b.start()
+            self.b.wait_live()
+            self.a.start()
+            self.a.wait_live()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def check(self):
+        self.a.check()
+        self.b.check()
+
+    def __exit__(self, *_):
+        self.a.kill()
+        self.b.kill()
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+def private_kib(pid):
+    """Private memory of a process, as the kernel accounts for it."""
+    total = 0
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        for line in file:
+            if line.startswith(("Private_Clean:", "Private_Dirty:")):
+                total += int(line.split()[1])
+    return total
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
