@@ -36,6 +36,9 @@ absl::StatusOr<std::vector<CheckpointId>> RemoveOld(Disk& disk, const std::strin
   SEMPER_CHECK(keep >= 2, "at least two verified checkpoints are kept");
   auto ids = ListCheckpoints(disk, dir);
   if (!ids.ok()) return ids.status();
+  // A name that a killed process gave may be in the cache only: nothing is removed for its sake
+  // before it is durable.
+  if (auto synced = disk.SyncDir(CheckpointFolder(dir)); !synced.ok()) return synced;
   // What does not verify stays and does not count: it may still tell a person something, and a
   // volume whose newest checkpoints are damaged is no place to delete from.
   int verified = 0;

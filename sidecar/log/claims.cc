@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "sidecar/log/genesis.h"
 #include "sidecar/log/text_file.h"
 
 namespace semper::log {
@@ -103,6 +104,14 @@ absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
   if (bucket > 0 && Raw(epoch) % kBucketEpochs == 0) {
     if (absl::Status s = disk.SyncDir(BucketDir(dir, bucket - 1)); !s.ok()) return s;
     if (absl::Status s = MakeBucket(disk, dir, bucket); !s.ok()) return s;
+  } else if (Raw(epoch) == 1) {
+    // From here on the genesis cannot be made again.
+    if (absl::Status s = SettleGenesis(disk, dir); !s.ok()) return s;
+  } else {
+    // The claim before this one may have been seen in a cache only: should its owner have been
+    // killed before the sync, a power loss could leave this claim and take that one, and no epoch
+    // could be claimed ever after.
+    if (absl::Status s = disk.SyncDir(BucketDir(dir, bucket)); !s.ok()) return s;
   }
   auto file = disk.Open(ClaimPath(dir, epoch), OpenMode::kCreateExclusive);
   if (!file.ok()) return file.status();

@@ -20,8 +20,9 @@ struct ClaimInfo {
 // The newest claimed epoch, Epoch{0} if none, from fresh listings of every bucket needed.
 absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir);
 
-// Takes `epoch` (the newest + 1): creates the claim, syncs it and its directory; makes the next
-// bucket if this is the bucket's last. ALREADY_EXISTS: somebody else has it. After any other error
+// Takes `epoch` (the newest + 1): makes durable what it stands on (the claim before it; the genesis
+// before the first), creates the claim, syncs it and its directory; makes the next bucket if this
+// is the bucket's last. ALREADY_EXISTS: somebody else has it. After any other error
 // the claim may or may not exist: the caller gives this epoch up.
 absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
                          const ClaimInfo& info);

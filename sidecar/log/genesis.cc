@@ -205,6 +205,16 @@ absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir) {
                    ": create the immortal first, or check that the right volume is mounted"));
 }
 
+absl::Status SettleGenesis(Disk& disk, const std::string& dir) {
+  {
+    auto file = disk.Open(absl::StrCat(dir, "/genesis"), OpenMode::kReadFresh);
+    if (!file.ok()) return file.status();
+    if (absl::Status s = (*file)->Sync(); !s.ok()) return s;
+  }
+  if (absl::Status s = disk.SyncDir(dir); !s.ok()) return s;
+  return ReadGenesis(disk, dir).status();
+}
+
 absl::Status CreateGenesis(Disk& disk, const std::string& dir, const Genesis& genesis) {
   for (const std::string& text : {genesis.cluster, genesis.name}) {
     if (text.find('\n') != std::string::npos || text.size() > kGenesisTextBytesMax) {

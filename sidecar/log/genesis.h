@@ -23,6 +23,11 @@ struct Genesis {
 // FAILED_PRECONDITION: written by a newer version.
 absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir);
 
+// Makes a genesis that can be read durable: who wrote it may have been killed before its sync.
+// Before the first claim; then reads it again, past every cache. Errors as ReadGenesis, and of the
+// syncs.
+absl::Status SettleGenesis(Disk& disk, const std::string& dir);
+
 // Makes `dir` (<log directory>/<namespace>/<name>, of which the log directory exists), claims/0,
 // log, checkpoints and the genesis, durably. Exactly one of several concurrent creators succeeds;
 // the others get ALREADY_EXISTS. Finishes or replaces an unfinished creation.

@@ -149,6 +149,10 @@ std::optional<FaultKind> SimVolume::DrawFault(DiskOp op, const std::string& path
     if (rule.kind == FaultKind::kNoSpace && !NeedsSpace(op)) continue;
     if (rule.kind == FaultKind::kSyncLies && op != DiskOp::kSync) continue;
     if (path.find(rule.path_part) == std::string::npos) continue;
+    if (rule.skip > 0) {
+      --rule.skip;
+      continue;
+    }
     if (!random_.Chance(1, rule.one_in)) continue;
     --rule.times;
     if (rule.kind != FaultKind::kSlow) return rule.kind;

@@ -64,6 +64,7 @@ struct FaultRule {
   std::string path_part;  // fits paths that contain it
   uint64_t one_in = 1;
   uint64_t times = UINT64_MAX;  // how often it may still strike
+  uint64_t skip = 0;            // fitting operations that it lets pass first
   SimNanos slow_min = kSecond;
   SimNanos slow_max = 120 * kSecond;
 };
