@@ -88,27 +88,34 @@ TEST(LaneExecutor, RunsLanesBesideEachOther) {
   EXPECT_TRUE(RunUntil(loop, [&] { return done == 2; }));
 }
 
-TEST(LaneExecutor, ReportsAStuckLaneAndCallsNobodyAfterStop) {
-  EpollLoop loop;
-  std::promise<void> released;
+// What a detached lane still uses lives for ever, as in a process that has to end with _exit.
+struct StuckWork {
   std::promise<void> began;
-  auto free = released.get_future();
-  TestJob stuck(
-      [&] {
+  std::promise<void> released;
+  TestJob job = TestJob(
+      [this] {
         began.set_value();
-        free.wait();
+        released.get_future().wait();
       },
       [] { FAIL(); });
+};
+
+TEST(LaneExecutor, ReportsAStuckLaneAndCallsNobodyAfterStop) {
+  static std::vector<std::unique_ptr<StuckWork>>& for_ever =
+      *new std::vector<std::unique_ptr<StuckWork>>;
+  for_ever.push_back(std::make_unique<StuckWork>());
+  StuckWork& stuck = *for_ever.back();
+  EpollLoop loop;
   TestJob behind([] { FAIL(); }, [] { FAIL(); });
   {
     LaneExecutor executor(loop);
-    executor.Run(Lane::kCheckpoint, stuck);
+    executor.Run(Lane::kCheckpoint, stuck.job);
     executor.Run(Lane::kCheckpoint, behind);
-    began.get_future().wait();
+    stuck.began.get_future().wait();
     EXPECT_EQ(executor.Stop(std::chrono::milliseconds(1)), std::vector{Lane::kCheckpoint});
     executor.Run(Lane::kReader, behind);
   }
-  released.set_value();
+  stuck.released.set_value();
   loop.RunOnce(std::chrono::milliseconds(5));
 }
 
