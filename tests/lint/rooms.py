@@ -29,7 +29,7 @@ KNOWS = {
     "sidecar/gateway": PORT_ROOMS,
     "sidecar/admin": PORT_ROOMS,
     "sidecar/runtime": PORT_ROOMS | SIDECAR_ROOMS,
-    "sidecar": {"base", "sidecar/runtime"},
+    "sidecar": {"base", "sidecar/admin", "sidecar/log", "sidecar/runtime"},
     "sdk/cpp": {"base", "proto", "sidecar/core", "sidecar/wire"},  # its sources; public headers have a rule of their own
     "sdk/cpp/include": set(),
     "cli": {"base", "proto", "sidecar/core", "sidecar/log", "sidecar/checkpoint"},
