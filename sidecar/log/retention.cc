@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "sidecar/log/epochs.h"
+#include "sidecar/log/recycling.h"
 
 namespace semper::log {
 namespace {
@@ -66,7 +67,9 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
                "truncation by epoch ", Raw(own), " with a history that does not end in it");
   Segments plan;
   for (auto s = segments.begin(); s != segments.end(); ++s) {
-    if (s->epoch > own || !s->problem.empty()) continue;
+    // Perhaps it can be read the next time: what is behind it must not go before it, or history has
+    // a hole.
+    if (s->epoch > own || !s->problem.empty()) break;
     if (!Counts(history, *s)) {
       if (s->epoch < own) plan.push_back(*s);
       continue;
@@ -79,10 +82,25 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
   return plan;
 }
 
-absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir, const Segments& segments) {
+absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir, const Segments& segments,
+                                  const std::optional<ReusePolicy>& reuse) {
   uint64_t freed_bytes = 0;
+  size_t aside = 0;
+  if (reuse.has_value()) {
+    const auto count = CountAside(disk, dir, *reuse);
+    if (!count.ok()) return count.status();
+    aside = *count;
+  }
   const std::string log = absl::StrCat(dir, "/log");
   for (const SegmentInfo& segment : segments) {
+    if (reuse.has_value() && aside < reuse->files_max) {
+      const auto kept = SetAside(disk, dir, segment, *reuse);
+      if (!kept.ok()) return kept.status();
+      if (*kept) {
+        ++aside;
+        continue;
+      }
+    }
     const absl::Status removed = disk.Remove(absl::StrCat(log, "/", segment.file));
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
     if (absl::Status s = disk.SyncDir(log); !s.ok()) return s;

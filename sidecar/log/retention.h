@@ -2,6 +2,8 @@
 // (core.md, 8).
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,14 @@
 
 namespace semper::log {
 
+// What a writer takes back of its own segments, instead of having them removed.
+struct ReusePolicy {
+  core::Epoch epoch{};
+  uint64_t nonce = 0;
+  uint64_t segment_bytes = 0;  // smaller ones are not worth it
+  size_t files_max = 0;        // set aside at any time
+};
+
 struct SegmentInfo {
   std::string file;
   core::Epoch epoch{};
@@ -21,7 +31,7 @@ struct SegmentInfo {
   uint64_t bytes = 0;
   bool used = false;         // has a valid header
   uint64_t first_batch = 0;  // of the first record in it that is not copied
-  std::string problem;       // why its header cannot be read; such a segment is never removed
+  std::string problem;       // why its header cannot be read; it stays, and all behind it
 };
 
 // All segments, by (epoch, number). For people and for deciding.
@@ -36,8 +46,10 @@ std::vector<SegmentInfo> PlanTruncation(const std::vector<SegmentInfo>& segments
                                         core::Index oldest);
 
 // Removes them one by one, each durably before the next, so that what remains has no gaps after a
-// crash. Returns how many bytes were freed.
+// crash. With `reuse` those that fit it are set aside instead (sidecar/log/recycling.h). Returns how
+// many bytes were freed.
 absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir,
-                                  const std::vector<SegmentInfo>& segments);
+                                  const std::vector<SegmentInfo>& segments,
+                                  const std::optional<ReusePolicy>& reuse = std::nullopt);
 
 }  // namespace semper::log

@@ -1,6 +1,7 @@
 // A crash at every single disk operation of several lives of a log and its checkpoints, and at the
 // operations of the recoveries from them.
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 
@@ -27,6 +28,7 @@ class World {
  public:
   World(log::Profile profile, uint64_t seed)
       : profile_(profile), seed_(seed), scheduler_(seed), volume_(scheduler_) {
+    if (std::getenv("SEMPER_TRACE") != nullptr) scheduler_.trace().KeepLines(300);
     SimDisk disk(volume_, "mount");
     EXPECT_TRUE(disk.MakeDir("/volume").ok());
     EXPECT_TRUE(disk.SyncDir("/").ok());
@@ -34,6 +36,12 @@ class World {
   }
 
   SimVolume& volume() { return volume_; }
+  // What a failure shows: with SEMPER_TRACE in the environment, the last operations of the disk.
+  std::string Trace() const {
+    std::string text;
+    for (const std::string& line : scheduler_.trace().lines()) text += "\n" + line;
+    return text;
+  }
   // Operations of all lives so far.
   uint64_t operations() const { return volume_.mutations() - mounted_; }
   void PlanCrash(uint64_t after_operations, bool tear) {
@@ -100,7 +108,8 @@ class CrashPoints : public testing::TestWithParam<log::Profile> {
   bool Check(World& world, const absl::Status& lived, const std::string& where) {
     if (lived.ok() && world.ledger().violations().empty()) return true;
     ADD_FAILURE() << where << ": " << lived << "; "
-                  << (world.ledger().violations().empty() ? "" : world.ledger().violations()[0]);
+                  << (world.ledger().violations().empty() ? "" : world.ledger().violations()[0])
+                  << world.Trace();
     return false;
   }
 
@@ -180,7 +189,7 @@ TEST_P(CrashPoints, RecoveryMayCrashAtEachOfItsOperations) {
 
 TEST_P(CrashPoints, ManySeedsOfTornAndReorderedPowerLosses) {
   uint64_t points = 0;
-  for (uint64_t seed = 2; seed < 12; ++seed) {
+  for (uint64_t seed = 2; seed < 32; ++seed) {
     sim::SimRandom random(seed);
     World counted(GetParam(), seed);
     if (!Check(counted, counted.LiveOn(0, kLives), absl::StrCat("seed ", seed))) return;
@@ -219,9 +228,9 @@ void FailEach(sim::FaultKind kind, sim::DiskOps operations, log::Profile profile
     world.Crash(Mode::kPowerRandom);
     const auto recovered = world.Live(10);
     ASSERT_TRUE(recovered.ok()) << "failing operation " << skip << ": " << lived << "; "
-                                << recovered;
+                                << recovered << world.Trace();
     ASSERT_EQ(world.ledger().violations(), std::vector<std::string>())
-        << "failing operation " << skip << ": " << lived;
+        << "failing operation " << skip << ": " << lived << world.Trace();
   }
   EXPECT_GT(struck, 10u);
 }

@@ -36,6 +36,7 @@ class SimScheduler {
   SimNanos now() const { return now_; }
   SimRandom& random() { return random_; }
   SimTrace& trace() { return trace_; }
+  const SimTrace& trace() const { return trace_; }
   uint64_t events_run() const { return events_run_; }
 
   // What `f` captures must still be there when it runs: owners that can die hold their state by
