@@ -49,6 +49,7 @@ uint32_t Engine::SlotOf(const Source& to) {
 uint32_t Engine::SlotOfName(const std::string& name) {
   const std::string full =
       name.find('/') == std::string::npos ? name_.substr(0, name_.find('/') + 1) + name : name;
+  if (name.empty()) ServiceFailed("a Destination has no name");
   const auto [found, is_new] =
       state_.destination_slots.try_emplace(full, static_cast<uint32_t>(state_.destinations.size()));
   if (is_new) {

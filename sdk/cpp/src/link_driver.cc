@@ -21,7 +21,10 @@ namespace semper::internal {
 namespace {
 
 constexpr std::string_view kScheme = "unix:";
-constexpr std::chrono::milliseconds kFirstRetry{10};
+// The wait for a coordinator is made longer by at most this share of it, and ends by at most that
+// late.
+constexpr int kRetryShare = 8;
+constexpr std::chrono::milliseconds kFirstRetry{1};
 constexpr std::chrono::milliseconds kLastRetry{200};
 constexpr std::chrono::seconds kPingAfter{1};
 constexpr int kSocketBufferBytes = 2 << 20;
@@ -172,42 +175,49 @@ void LinkDriver::Write(std::span<const iovec> pieces) {
 
 LifeEnd LinkDriver::Run(const ServiceFactory& factory) {
   const std::stop_callback wake_on_stop(options_.stop, [this] { waker_->Wake(); });
-  auto retry = kFirstRetry;
+  const auto begin = std::chrono::steady_clock::now();
   bool told = false;
   while ((fd_ = Connect()) < 0) {
     const int error = errno;
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - begin);
+    const auto retry = std::clamp(waited / kRetryShare, kFirstRetry, kLastRetry);
     if (!told && retry >= kLastRetry) {  // not worth a line while the coordinator merely starts
       LogLine("waiting for the coordinator at " + options_.link + ": " + std::strerror(error));
       told = true;
     }
     Wait(0, retry);
     if (stop_) return LifeEnd::kStopped;
-    retry = std::min(2 * retry, kLastRetry);
   }
   const Descriptor closes(fd_);
   // The queue outlives this object when a thread of the edge keeps a handle, therefore it gets its
   // own share.
   auto impulses = std::make_shared<ImpulseQueue>(options_.impulses_outstanding_max,
                                                  [waker = waker_] { waker->Wake(); });
-  Engine engine(factory(), *this, std::move(impulses),
-                {.read_buffer_bytes = options_.read_buffer_bytes, .blocking_reads = true});
-  engine.Start();
+  auto engine = std::make_unique<Engine>(
+      factory(), *this, std::move(impulses),
+      EngineOptions{.read_buffer_bytes = options_.read_buffer_bytes, .blocking_reads = true});
+  engine->Start();
   Status status;
   while (status.ok() && !lost_ && !stop_) {
-    const ssize_t n = ReadSome(engine.ReadSpace());
+    const ssize_t n = ReadSome(engine->ReadSpace());
     if (n > 0) {
-      status = engine.OnRead(static_cast<size_t>(n));
+      status = engine->OnRead(static_cast<size_t>(n));
     } else if (n == 0 && !Wait(POLLIN, kPingAfter)) {
       if (!std::exchange(wrote_, false)) {
-        engine.SendPing();
+        engine->SendPing();
         wrote_ = false;
       }
     } else if (n == 0) {
-      engine.SendImpulses();
+      engine->SendImpulses();
     }
   }
+  const uint64_t index = engine->index();
+  // A process that ends now does not tidy up: a destructor could wait for a thread of the edge that
+  // waits for ever.
+  if (!options_.run_in_process) (void)engine.release();
   if (stop_) return LifeEnd::kStopped;
-  LogLine("link " + options_.link + " lost after input " + std::to_string(engine.index()) + ": " +
+  LogLine("link " + options_.link + " lost after input " + std::to_string(index) + ": " +
           (status.ok() ? why_lost_ : status.message()));
   return status.code() == Code::kAborted || status.code() == Code::kFailedPrecondition
              ? LifeEnd::kServiceFailed

@@ -36,7 +36,7 @@ constexpr int kExitLinkLost = 75;       // EX_TEMPFAIL
 class BackOff {
  public:
   std::chrono::milliseconds AfterLife(std::chrono::steady_clock::duration lasted, bool failed) {
-    if (lasted >= kLong) {
+    if (lasted >= (failed ? kLong : kLongLost)) {
       wait_ = failed ? kFirst : std::chrono::milliseconds(0);
     } else {
       wait_ = std::clamp(2 * wait_, failed ? kFirst : std::chrono::milliseconds(1),
@@ -47,6 +47,7 @@ class BackOff {
 
  private:
   static constexpr std::chrono::seconds kLong{2};
+  static constexpr std::chrono::milliseconds kLongLost{50};  // a lost link is nobody's fault here
   static constexpr std::chrono::milliseconds kFirst{100};
   static constexpr std::chrono::milliseconds kLast{5000};
   static constexpr std::chrono::milliseconds kLastLost{
@@ -89,7 +90,8 @@ int ExitStatus(LifeEnd end) {
   if (getppid() != parent) _exit(kExitLinkLost);  // the parent died before the line above
   sigprocmask(SIG_SETMASK, &usual_signals, nullptr);
   const LifeEnd end = internal::RunOneLife(options, factory);
-  std::fflush(nullptr);
+  // Not fflush(nullptr): a thread of the edge that reads standard input holds that stream's lock.
+  if (ftrylockfile(stdout) == 0) fflush_unlocked(stdout);
   _exit(ExitStatus(end));
 }
 
@@ -98,6 +100,7 @@ int ExitStatus(LifeEnd end) {
 class Parent {
  public:
   Parent() {
+    signal(SIGCHLD, SIG_DFL);  // ignored ones would leave nothing to wait for
     sigemptyset(&signals_);
     for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&signals_, signal);
     sigprocmask(SIG_BLOCK, &signals_, &usual_);
@@ -173,7 +176,9 @@ int RunForked(const Options& options, const ServiceFactory& factory) {
       if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == kExitUsage)) {
         return WEXITSTATUS(status);
       }
-      failed = !(WIFEXITED(status) && WEXITSTATUS(status) == kExitLinkLost);
+      // SIGKILL comes from outside, and says nothing about the service either.
+      failed = !(WIFEXITED(status) && WEXITSTATUS(status) == kExitLinkLost) &&
+               !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
       if (WIFSIGNALED(status) && !parent.stopping()) {
         LogLine("the service's process " + std::to_string(child) + " was ended by signal " +
                 std::to_string(WTERMSIG(status)) + "; it begins anew");

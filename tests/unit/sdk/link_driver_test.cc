@@ -213,8 +213,9 @@ TEST(Run, RefusesToForkAProcessThatHasThreads) {
 // A service process with its parent, forked before the test has threads.
 class Forked {
  public:
-  explicit Forked(const std::string& link) : pid_(fork()) {
-    if (pid_ == 0) _exit(semper::Run({.link = link}, MakeRecorder()));
+  explicit Forked(const std::string& link, const ServiceFactory& factory = MakeRecorder())
+      : pid_(fork()) {
+    if (pid_ == 0) _exit(semper::Run({.link = link}, factory));
   }
   ~Forked() {
     if (pid_ > 0) {
@@ -256,6 +257,42 @@ TEST(RunForked, BeginsAnewAfterTheServiceFailed) {
   EXPECT_EQ(coordinator.Next().header.kind, FrameKind::kNone);
   coordinator.BeginLink();
   EXPECT_EQ(service.Stop(), 0);
+}
+
+// Its edge reads standard input, which never ends, and its destructor waits for that.
+class Listening : public Recorder {
+ public:
+  ~Listening() override {
+    if (reader_.joinable()) reader_.join();
+  }
+  void OnLive(const Impulses& handle) override {
+    reader_ = std::thread([handle] {
+      handle.Submit("listening", [](const ImpulseResult&) {});
+      while (std::getchar() != EOF) {
+      }
+    });
+  }
+
+ private:
+  std::thread reader_;
+};
+
+TEST(RunForked, BeginsAnewWhateverTheThreadsOfTheEdgeWaitFor) {
+  SocketCoordinator coordinator;
+  coordinator.Listen();
+  int pipe_ends[2];
+  ASSERT_EQ(pipe(pipe_ends), 0);
+  const int standard_input = dup(STDIN_FILENO);
+  dup2(pipe_ends[0], STDIN_FILENO);
+  Forked service(coordinator.link(), [] { return std::make_unique<Listening>(); });
+  dup2(standard_input, STDIN_FILENO);
+  coordinator.BeginLink();
+  coordinator.Say({.index = 1, .kind = FrameKind::kLive});
+  EXPECT_EQ(coordinator.Next().header.kind, FrameKind::kImpulseSubmit);
+  coordinator.Close();
+  coordinator.BeginLink();
+  EXPECT_EQ(service.Stop(), 0);
+  for (const int fd : {pipe_ends[0], pipe_ends[1], standard_input}) close(fd);
 }
 
 TEST(RunForked, TakesItsChildWithItWhenItIsKilled) {
