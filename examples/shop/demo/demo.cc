@@ -1,0 +1,222 @@
+#include "examples/shop/demo/demo.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+namespace shop::demo {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+volatile std::sig_atomic_t interrupted = 0;
+
+constexpr uint64_t kFewPackages = 1000;
+constexpr uint64_t kUnknown = UINT64_MAX;  // orders placed, when the shop stood still
+constexpr std::chrono::seconds kReportLimit{20};
+constexpr milliseconds kReportEvery{400};
+
+// Small files and frequent checkpoints, so that kills hit them, and a restart has little to read.
+const std::vector<std::string> kCoordinatorFlags = {"--segment-bytes=4MiB",
+                                                    "--checkpoint-every-bytes=8MiB"};
+
+std::string OwnDirectory() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace
+
+void Demo::Interrupt() { interrupted = 1; }
+
+bool Demo::OnIdle() {
+  if (interrupted != 0) return false;
+  if (!progress_.Due()) return true;
+  const uint64_t settled = stack_->page().orders.settled.load();
+  const double seconds = Seconds();
+  progress_.Show(killer_->progress(),
+                 fmt::format("{}: {} kills, {} orders, {}/s; recovery {}; last kill: {}", phase_,
+                             killer_->counts().kills, Grouped(settled),
+                             Grouped(static_cast<uint64_t>(static_cast<double>(settled) / seconds)),
+                             RecoveryFigures(), killer_->last()));
+  return true;
+}
+
+std::string Demo::RecoveryFigures() const {
+  const std::vector<double>& times = killer_->recoveries();
+  if (times.empty()) return "none yet";
+  return fmt::format("p50 {:.0f} ms, max {:.0f} ms", Median(times),
+                     *std::max_element(times.begin(), times.end()));
+}
+
+bool Demo::Prepare() {
+  progress_.Say(fmt::format("demo: working in {}", dir_.path()));
+  snapshot_ = Snapshot::Take(dir_.path(), why_);
+  if (!snapshot_) return false;
+  progress_.Say(fmt::format("demo: one snapshot of the package index: {} packages{}",
+                            Grouped(snapshot_->packages()),
+                            snapshot_->packages() < kFewPackages
+                                ? "; these are few, for this machine knows no more (apt-get update "
+                                  "would change that), so there will be many rounds"
+                                : ""));
+  StackOptions stack;
+  stack.dir = dir_.path();
+  stack.bin = OwnDirectory();
+  stack.sidecar = options_.sabotage ? "semper-sidecar-sabotaged" : "semper-sidecar";
+  stack.catalog = snapshot_->catalog();
+  stack.random =
+      options_.seed * 977 + static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+  stack.coordinator_flags = kCoordinatorFlags;
+  stack_ = std::make_unique<Stack>(std::move(stack));
+  begin_ = Clock::now();
+  if (!stack_->Start(why_)) return false;
+  killer_ =
+      std::make_unique<Killer>(*stack_, options_.seed, options_.quota, [this] { return OnIdle(); });
+  if (options_.quota.kills == 0)
+    stack_->page().limit = std::max(options_.orders, snapshot_->packages());
+  return killer_->WaitForFirst();
+}
+
+bool Demo::Finish() {
+  phase_ = "finishing";
+  // Whole rounds, unless a number was asked for that suffices. The desk may be a window ahead of
+  // what is known here.
+  ServiceCounts& orders = stack_->page().orders;
+  const uint64_t round = snapshot_->packages();
+  const uint64_t reached = std::max(orders.submitted.load(), orders.taken.load()) + 100'000;
+  placed_ = std::max(options_.orders, round);
+  if (options_.quota.kills > 0 && placed_ < reached)
+    placed_ = (reached + round - 1) / round * round;
+  stack_->page().limit = placed_;
+  return killer_->WaitForSettled(placed_);
+}
+
+bool Demo::LastKill() {
+  phase_ = "killing all four";
+  stack_->KillAll();
+  if (!stack_->RestartDead(why_)) return false;
+  phase_ = "reading the books";
+  return true;
+}
+
+// Asks again and again: a request is lost if its process is not live yet, and goods may still be on
+// their way.
+bool Demo::TakeReports() {
+  const auto end = Clock::now() + kReportLimit;
+  for (uint64_t id = 1; Clock::now() < end; ++id) {
+    stack_->page().report = id;
+    const auto next = Clock::now() + kReportEvery;
+    while (Clock::now() < next) {
+      if (!killer_->Idle(milliseconds(5))) return false;
+      orders_report_ = Report::Read(stack_->ReportFile(true));
+      stock_report_ = Report::Read(stack_->ReportFile(false));
+      if (!orders_report_ || !stock_report_ || orders_report_->id() != id ||
+          stock_report_->id() != id) {
+        continue;
+      }
+      uint64_t on_the_way = 0;
+      for (const auto& [section, tally] : stock_report_->Sections("refills")) {
+        on_the_way += tally.count - stock_report_->Of("arrived", section).count;
+      }
+      const bool complete =
+          on_the_way == 0 && orders_report_->Of("confirmed", "=").count >= placed_;
+      if (complete || placed_ == kUnknown) return true;
+      break;
+    }
+  }
+  return orders_report_ && stock_report_;
+}
+
+void Demo::Summarise() {
+  progress_.End();
+  const KillCounts& counts = killer_->counts();
+  std::string roles, moments;
+  for (const Role role : kRoles) {
+    roles += fmt::format(" {}={}", NameOf(role), counts.role[static_cast<size_t>(role)]);
+  }
+  for (size_t i = 0; i < kMoments; ++i) {
+    moments += fmt::format("{} {} {}", i == 0 ? "" : ",", counts.moment[i],
+                           NameOf(static_cast<Moment>(i)));
+  }
+  std::printf("demo: kills%s together=%llu together_gap_max_us=%lld\n", roles.c_str(),
+              static_cast<unsigned long long>(counts.together),
+              static_cast<long long>(killer_->together_gap_max().count() / 1000));
+  std::printf("demo: of them%s\n", moments.c_str());
+  std::printf("demo: log: %llu segments and %llu checkpoints begun\n",
+              static_cast<unsigned long long>(stack_->watch(true).segments() +
+                                              stack_->watch(false).segments()),
+              static_cast<unsigned long long>(stack_->watch(true).checkpoints() +
+                                              stack_->watch(false).checkpoints()));
+}
+
+int Demo::Fail(const std::string& figures) {
+  dir_.Keep();
+  progress_.End();
+  if (!why_.empty()) std::printf("demo: %s\n", why_.c_str());
+  std::printf("demo: logs and what the processes wrote are in %s\n", dir_.path().c_str());
+  std::printf("demo: FAILED%s\n", figures.c_str());
+  return 1;
+}
+
+int Demo::Conclude(bool ran) {
+  const double seconds = Seconds();
+  if (killer_) Summarise();
+  std::optional<Totals> expected;
+  std::optional<Books> books;
+  if (orders_report_ && stock_report_) {
+    // What was not placed, because the shop stood still, is not lost.
+    if (!ran) placed_ = std::min(placed_, orders_report_->Of("placed", "=").count);
+    expected = snapshot_->Expect(placed_, why_);
+    books = snapshot_->ExpectBooks(placed_);
+  }
+  if (!expected || !books) return Fail(" no books to compare");
+  const Verdict verdict = Audit(*orders_report_, *stock_report_, *expected, books->checksum());
+  for (const std::string& finding : verdict.findings) std::printf("demo: %s\n", finding.c_str());
+  const std::vector<double>& times = killer_->recoveries();
+  const std::string figures = fmt::format(
+      " orders={} kills={} lost={} duplicated={} mismatched={} seconds={:.1f} "
+      "recovery_p50_ms={:.0f} recovery_max_ms={:.0f}",
+      orders_report_->Of("confirmed", "=").count, killer_->counts().kills, verdict.lost,
+      verdict.duplicated, verdict.mismatched, seconds, Median(times),
+      times.empty() ? 0 : *std::max_element(times.begin(), times.end()));
+  if (!ran || !verdict.ok()) return Fail(figures);
+  if (options_.keep) dir_.Keep();
+  std::printf("demo: ok%s\n", figures.c_str());
+  return 0;
+}
+
+int Demo::Run() {
+  if (!Prepare()) {
+    if (why_.empty() && killer_) why_ = killer_->why();
+    return Fail(" it did not come up");
+  }
+  phase_ = "killing";
+  bool ran = killer_->Run();
+  phase_ = "finishing";
+  ran = ran && Finish();
+  if (!ran) {
+    why_ = killer_->why();
+    if (interrupted != 0) return Fail(" interrupted");
+    stack_->page().limit = 0;
+    placed_ = kUnknown;
+  }
+  // A shop that stands still is asked for its books, too: they say what went wrong.
+  const bool reported = LastKill() && TakeReports();
+  if (!reported && why_.empty()) why_ = killer_->why();
+  stack_->page().report = 0;
+  return Conclude(ran && reported);
+}
+
+}  // namespace shop::demo

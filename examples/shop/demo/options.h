@@ -1,0 +1,24 @@
+// What the demo was asked to do.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "examples/shop/demo/plan.h"
+
+namespace shop::demo {
+
+struct Options {
+  uint64_t orders = 0;  // at least so many; 0: one round
+  Quota quota;
+  uint64_t seed = 1;
+  bool sabotage = false;
+  bool keep = false;
+};
+
+// Nothing if the program is to end at once, with *status: after --help, or after a sentence about a
+// wrong argument.
+std::optional<Options> ParseOptions(int argc, char** argv, int* status);
+
+}  // namespace shop::demo
