@@ -1,6 +1,7 @@
 #include "sidecar/peer/dialer.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -91,10 +92,11 @@ class Dialer::Link : public Stream::Handler,
     state_ = why;
     End();
     if (closed_) return;
-    back_off_ = std::clamp(back_off_ * 2, kRedialFirst, kRedialMost);
-    const auto wait =
-        back_off_ / 2 + std::chrono::milliseconds(dialer_.loop_.Random() %
-                                                  static_cast<uint64_t>(back_off_.count()));
+    const std::chrono::nanoseconds now = dialer_.loop_.Monotonic();
+    if (!away_since_) away_since_ = now;
+    const auto pause = std::clamp((now - *away_since_) / kRedialShare, kRedialFirst, kRedialMost);
+    const auto wait = pause / 2 + std::chrono::nanoseconds(dialer_.loop_.Random() %
+                                                           static_cast<uint64_t>(pause.count()));
     redial_ = dialer_.loop_.After(wait, [this] { Begin(); });
   }
 
@@ -156,7 +158,7 @@ class Dialer::Link : public Stream::Handler,
         return;
       }
       welcomed_ = true;
-      back_off_ = kRedialFirst / 2;
+      away_since_.reset();
       state_ = absl::StrCat("connected to ", address_);
       timer_ = dialer_.loop_.After(kPingAfter, [this] { OnTimer(); });
       dialer_.handler_.OnWelcome(slot_, welcome);
@@ -232,7 +234,8 @@ class Dialer::Link : public Stream::Handler,
   std::unique_ptr<Timer> dial_;
   std::unique_ptr<Timer> timer_;
   std::unique_ptr<Timer> redial_;
-  std::chrono::milliseconds back_off_ = kRedialFirst / 2;
+  std::optional<std::chrono::nanoseconds>
+      away_since_;  // without a welcome, since it was last tried or lost
   std::string failure_;
   bool closed_ = false;
   bool welcomed_ = false;

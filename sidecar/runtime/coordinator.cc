@@ -141,8 +141,9 @@ void Coordinator::ApplyFlow() {
   const bool live = core_->service_phase() == core::Core::ServicePhase::kLive;
   const bool congested = live && link_.queued_bytes() > link::Server::kQueueHighBytes;
   const bool full = pool_.in_use_bytes() > held + options_.receive_bytes_max;
-  acceptor_.PauseReading(core_->phase() == core::Core::Phase::kLeading &&
-                         (!core_->CanAdmit() || congested || full));
+  // A take-over takes milliseconds: who greets meanwhile waits for its end, which is sooner than
+  // another attempt.
+  acceptor_.PauseReading(!core_->CanAdmit() || congested || full);
   const uint64_t held_max = options_.held_output_bytes_max * (live ? 1 : 2);
   link_.PauseReading(held > held_max ||
                      checkpointer_.backlog_bytes() > options_.receive_bytes_max / 2);
