@@ -82,7 +82,7 @@ std::vector<ConfigKey> LimitKeys() {
                "Size of one file of the log. A record that is larger gets a file of its own."),
       BytesKey("unit-bytes-max", "8MiB", "4KiB", "32MiB", restart,
                "Inputs that are written and committed together, in bytes."),
-      BytesKey("receive-buffer-bytes", "64MiB", "1MiB", "64GiB", restart,
+      BytesKey("receive-buffer-bytes", "64MiB", "4MiB", "64GiB", restart,
                "Memory for received bytes that are not yet durable, or not yet taken by the "
                "service. When it is full nothing more is read from peers. At least twice "
                "message-bytes-max."),

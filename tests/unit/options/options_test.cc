@@ -157,7 +157,7 @@ TEST(Options, NameTheKeyThatIsWrongAndWhereItCameFrom) {
 }
 
 TEST(Options, SmallBuffersAreRightForSmallMessages) {
-  EXPECT_TRUE(Read({"--message-bytes-max=512KiB", "--receive-buffer-bytes=1MiB",
+  EXPECT_TRUE(Read({"--message-bytes-max=512KiB", "--receive-buffer-bytes=4MiB",
                     "--held-output-bytes=1MiB"})
                   .ok());
 }
