@@ -290,7 +290,9 @@ absl::Status Generation::RemoveOld() {
   const auto segments = log::ListSegments(disk_, kDir);
   if (!segments.ok()) return segments.status();
   const auto plan = log::PlanTruncation(*segments, *history, epoch_, left->back().index);
-  return log::Truncate(disk_, kDir, plan).status();
+  const bool local = options_.profile == log::Profile::kLocal;
+  const log::ReusePolicy reuse{epoch_, nonce_, options_.segment_bytes, 2};
+  return log::Truncate(disk_, kDir, plan, local ? std::optional(reuse) : std::nullopt).status();
 }
 
 }  // namespace semper::fault
