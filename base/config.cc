@@ -171,6 +171,7 @@ Environment ReadEnvironment(const ConfigTable& table, const std::vector<std::str
   std::map<std::string, size_t> keys;
   for (size_t i = 0; i < table.keys().size(); ++i) keys[VariableOf(table.keys()[i].name)] = i;
   std::vector<std::string_view> names;
+  names.reserve(keys.size());
   for (const auto& [name, key] : keys) names.push_back(name);
   for (const std::string& entry : all) {
     const size_t equals = entry.find('=');

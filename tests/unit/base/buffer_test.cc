@@ -49,6 +49,7 @@ TEST(BufferPool, GivesASmallChunkForFewBytes) {
 TEST(BufferPool, KeepsNoMoreThanItsLimit) {
   BufferPool pool(kMiB, 64 * kMiB, 3 * kMiB);
   std::vector<Chunk*> chunks;
+  chunks.reserve(8);
   for (int i = 0; i < 8; ++i) chunks.push_back(pool.Take(kMiB));
   for (Chunk* chunk : chunks) BufferPool::Drop(chunk);
   EXPECT_EQ(pool.kept_bytes(), 3 * kMiB);

@@ -35,36 +35,38 @@ const ConfigTable& Table() {
 
 class ConfigTest : public testing::Test {
  protected:
-  ConfigTest() {
+  void SetUp() override {
     std::string pattern = "/tmp/semper-config-XXXXXX";
     dir_ = mkdtemp(pattern.data());
     file_ = dir_ + "/c.yaml";
   }
-  ~ConfigTest() override { std::filesystem::remove_all(dir_); }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
 
   void WriteFile(const std::string& text) const { std::ofstream(file_) << text; }
 
   // `arguments` without the program's name.
-  static absl::StatusOr<ParsedCommandLine> Parse(std::vector<std::string> arguments,
-                                                 std::vector<std::string> environment = {}) {
+  static absl::StatusOr<ParsedCommandLine> Parse(const std::vector<std::string>& arguments,
+                                                 const std::vector<std::string>& environment = {}) {
     std::vector<const char*> argv = {"program"};
+    argv.reserve(arguments.size() + 1);
     for (const std::string& one : arguments) argv.push_back(one.c_str());
     std::vector<const char*> env;
+    env.reserve(environment.size() + 1);
     for (const std::string& one : environment) env.push_back(one.c_str());
     env.push_back(nullptr);
     return ParseConfig(Table(), static_cast<int>(argv.size()), argv.data(), env.data());
   }
 
-  static ParsedCommandLine MustParse(std::vector<std::string> arguments,
-                                     std::vector<std::string> environment = {}) {
-    auto parsed = Parse(std::move(arguments), std::move(environment));
+  static ParsedCommandLine MustParse(const std::vector<std::string>& arguments,
+                                     const std::vector<std::string>& environment = {}) {
+    auto parsed = Parse(arguments, environment);
     EXPECT_TRUE(parsed.ok()) << parsed.status();
     return parsed.ok() ? *std::move(parsed) : ParsedCommandLine{.config = Config(Table())};
   }
 
-  static std::string ErrorOf(std::vector<std::string> arguments,
-                             std::vector<std::string> environment = {}) {
-    const auto parsed = Parse(std::move(arguments), std::move(environment));
+  static std::string ErrorOf(const std::vector<std::string>& arguments,
+                             const std::vector<std::string>& environment = {}) {
+    const auto parsed = Parse(arguments, environment);
     EXPECT_EQ(parsed.status().code(), StatusCode::kInvalidArgument);
     return std::string(parsed.status().message());
   }
