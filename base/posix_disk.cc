@@ -183,6 +183,8 @@ class PosixDisk final : public Disk {
     switch (mode) {
       case OpenMode::kCreateExclusive:
         return OpenFile(path, O_CREAT | O_EXCL | O_RDWR, 0600, Reading::kCached);
+      case OpenMode::kWrite:
+        return OpenFile(path, O_RDWR, 0, Reading::kCached);
       case OpenMode::kRead:
         return OpenFile(path, O_RDONLY, 0, Reading::kCached);
       case OpenMode::kReadFresh: {

@@ -34,7 +34,7 @@ class ReadOnlyFile : public File {
 class ReadOnlyDisk : public Disk {
  public:
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    if (mode == OpenMode::kCreateExclusive) return Refused(path);
+    if (mode != OpenMode::kRead && mode != OpenMode::kReadFresh) return Refused(path);
     absl::StatusOr<std::unique_ptr<File>> file = disk_->Open(path, mode);
     if (!file.ok()) return file.status();
     return std::make_unique<ReadOnlyFile>(path, *std::move(file));

@@ -115,6 +115,7 @@ void Core::Admit(FrameHeader entry, Buffer payload) {
     delivered_ = state_.index();
     sink_.Deliver(entry, payload);
   }
+  tail_bytes_ += payload.size();
   tail_.Push({entry, std::move(payload)});
 }
 
@@ -190,14 +191,18 @@ void Core::OnUnitDurable(const absl::Status& written) {
   write_in_flight_ = false;
   ++durable_batches_;
   durable_index_ = units_.back().last;
-  while (!tail_.empty() && tail_.front().frame.index <= Raw(durable_index_)) tail_.Pop();
+  while (!tail_.empty() && tail_.front().frame.index <= Raw(durable_index_)) {
+    tail_bytes_ -= tail_.front().payload.size();
+    tail_.Pop();
+  }
   MaybeLookUp();
   MaybeWrite();
 }
 
 void Core::MaybeLookUp() {
-  if (look_up_in_flight_ || durable_batches_ <= committed_batches_) return;
+  if (look_up_in_flight_ || (durable_batches_ <= committed_batches_ && suspicions_.empty())) return;
   look_up_in_flight_ = true;
+  suspicions_in_look_up_ = suspicions_.size();
   look_up_covers_ = durable_batches_;  // what was durable before the look-up starts, and no more
   sink_.LookUp();
 }
@@ -224,6 +229,11 @@ void Core::OnLookedUp(const absl::StatusOr<Epoch>& newest) {
     sink_.Recover();
     return;
   }
+  for (size_t i = 0; i < suspicions_in_look_up_; ++i)
+    DestinationFault(suspicions_[i].slot, suspicions_[i].why);
+  suspicions_.erase(suspicions_.begin(),
+                    suspicions_.begin() + static_cast<ptrdiff_t>(suspicions_in_look_up_));
+  suspicions_in_look_up_ = 0;
   Commit(look_up_covers_);
   MaybeLookUp();
   MaybeWrite();

@@ -200,8 +200,11 @@ class Core {
     std::string quarantine;
   };
   const std::vector<SourceLink>& source_links() const { return links_; }
-  uint64_t duplicates_cut() const { return duplicates_cut_; }
+  uint64_t tail_bytes() const { return tail_bytes_; }          // admitted, not yet durable
+  uint64_t frames_cut() const { return frames_cut_; }          // their beginning was known
+  uint64_t frames_dropped() const { return frames_dropped_; }  // known as a whole
   bool draining() const { return draining_; }
+  bool checkpoint_under_way() const { return Raw(checkpoint_cut_) != 0; }
 
  private:
   struct TailEntry {
@@ -238,6 +241,9 @@ class Core {
   void MaybeFinishDrain();
   void ServiceFault(const absl::Status& why);
   void DestinationFault(Slot slot, const absl::Status& why);
+  // The receiver remembers what this process does not. A leader that was deposed while it slept
+  // sees just that, so a look-up comes first: only who still leads quarantines the link.
+  void SuspectDestination(Slot slot, const absl::Status& why);
   void StopBecause(StopReason reason, const absl::Status& why);
   absl::StatusOr<Buffer> CutKnown(const Position& known, FrameHeader& frame, Buffer payload);
   void CloseSource(ConnectionId connection);  // frames of it are no longer taken
@@ -254,8 +260,9 @@ class Core {
   bool draining_ = false;
 
   // Log and commit.
-  ReplicatedState state_;    // at the last admitted input
-  Ring<TailEntry> tail_;     // admitted, not yet durable: keeps the bytes in place
+  ReplicatedState state_;  // at the last admitted input
+  Ring<TailEntry> tail_;   // admitted, not yet durable: keeps the bytes in place
+  uint64_t tail_bytes_ = 0;
   uint64_t unit_bytes_ = 0;  // of the open unit
   uint32_t unit_entries_ = 0;
   bool write_in_flight_ = false;
@@ -306,7 +313,14 @@ class Core {
   Ledger ledger_;
   uint64_t acked_bytes_ = 0;  // since the last note
   bool note_acks_ = false;
-  uint64_t duplicates_cut_ = 0;
+  struct Suspicion {
+    Slot slot{};
+    absl::Status why;
+  };
+  std::vector<Suspicion> suspicions_;
+  size_t suspicions_in_look_up_ = 0;  // that came before the look-up in flight
+  uint64_t frames_cut_ = 0;
+  uint64_t frames_dropped_ = 0;
 };
 
 }  // namespace semper::core

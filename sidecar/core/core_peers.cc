@@ -113,7 +113,7 @@ absl::StatusOr<Buffer> Core::CutKnown(const Position& known, FrameHeader& frame,
   frame.count -= static_cast<uint32_t>(skip);
   frame.bytes = static_cast<uint32_t>(payload.size());
   frame.crc = Crc32c(0, payload.bytes());
-  ++duplicates_cut_;
+  ++frames_cut_;
   return payload;
 }
 
@@ -134,7 +134,7 @@ void Core::OnPeerFrame(ConnectionId connection, const FrameHeader& frame, Buffer
     return sink_.RefusePeer(connection, refused);
   }
   if (frame.first_sequence + frame.count - 1 <= known.sequence) {
-    ++duplicates_cut_;
+    ++frames_dropped_;
     return;
   }
   FrameHeader entry = frame;
@@ -175,9 +175,9 @@ void Core::OnWelcome(Slot slot, const v1::PeerWelcome& welcome) {
         slot, absl::StrCat("expected ", d.name, ", found ", welcome.receiver().name()), false);
   }
   if (d.welcomed && d.incarnation != incarnation) {
-    return DestinationFault(slot, absl::DataLossError(absl::StrCat(
-                                      d.name, " is incarnation ", HexOf(incarnation), " now; ",
-                                      options_.name, " sent to ", HexOf(d.incarnation))));
+    return SuspectDestination(slot, absl::DataLossError(absl::StrCat(
+                                        d.name, " is incarnation ", HexOf(incarnation), " now; ",
+                                        options_.name, " sent to ", HexOf(d.incarnation))));
   }
   if (!d.welcomed) {
     d.welcomed = true;
@@ -187,8 +187,14 @@ void Core::OnWelcome(Slot slot, const v1::PeerWelcome& welcome) {
   const absl::Status s =
       ledger_.Welcome(slot, {welcome.resume().sequence(), welcome.resume().hash()},
                       {welcome.committed().sequence(), welcome.committed().hash()}, settled_);
-  if (!s.ok()) return DestinationFault(slot, s);
+  if (!s.ok()) return SuspectDestination(slot, s);
   Pump(slot);
+}
+
+void Core::SuspectDestination(Slot slot, const absl::Status& why) {
+  ledger_.Disconnected(slot);
+  suspicions_.push_back({slot, why});
+  MaybeLookUp();
 }
 
 void Core::DestinationFault(Slot slot, const absl::Status& why) {
@@ -202,7 +208,7 @@ void Core::OnAck(Slot slot, const Position& committed) {
   if (d == nullptr || phase_ != Phase::kLeading || !d->connected) return;
   const uint64_t before = ledger_.held_bytes();
   if (absl::Status s = ledger_.Ack(slot, committed, settled_); !s.ok())
-    return DestinationFault(slot, s);
+    return SuspectDestination(slot, s);
   acked_bytes_ += before - ledger_.held_bytes();
   if (acked_bytes_ >= options_.ack_note_bytes) note_acks_ = true;
 }
@@ -246,8 +252,8 @@ void Core::OnRefusedByPeer(Slot slot, const v1::PeerRefused& refused) {
   ledger_.Disconnected(slot);
   Destination* d = ledger_.Find(slot);
   if (d != nullptr && refused.reason() == v1::PeerRefused::QUARANTINED) {
-    DestinationFault(slot, absl::DataLossError(
-                               absl::StrCat(d->name, " quarantined this link: ", refused.text())));
+    SuspectDestination(slot, absl::DataLossError(absl::StrCat(
+                                 d->name, " quarantined this link: ", refused.text())));
   }
 }
 

@@ -8,6 +8,10 @@
 
 namespace semper::core {
 
+namespace {
+constexpr size_t kCopyHeldBytes = 4096;
+}
+
 void Core::OnServiceHello(const v1::ServiceHello& hello) {
   waiting_hello_ = hello;
   service_phase_ = ServicePhase::kWaiting;
@@ -60,7 +64,10 @@ void Core::GreetWaitingService() {
 
 void Core::OnServiceRestored(const absl::Status& restored) {
   if (service_phase_ != ServicePhase::kRestoring) return;
-  if (!restored.ok()) return StopBecause(StopReason::kDamage, restored);
+  if (!restored.ok()) {
+    return StopBecause(absl::IsDataLoss(restored) ? StopReason::kDamage : StopReason::kUnknownState,
+                       restored);
+  }
   BeginFeeding();
 }
 
@@ -166,12 +173,14 @@ absl::Status Core::OnOutput(const FrameHeader& frame, Buffer payload) {
     ServiceFault(s);
     return s;
   }
+  // A small payload would keep the whole chunk that it was received into.
+  if (payload.size() <= kCopyHeldBytes) payload = pool_.Copy(payload.bytes());
   absl::Status s =
       ledger_.Add(Slot{frame.slot}, frame.count, frame.crc, frame.index, std::move(payload));
   if (absl::IsDataLoss(s)) {
     // Not deterministic: nothing more leaves for this destination, and the operator is told. Others
     // are unharmed.
-    DestinationFault(Slot{frame.slot}, s);
+    SuspectDestination(Slot{frame.slot}, s);
     return absl::OkStatus();
   }
   if (!s.ok()) ServiceFault(s);
@@ -197,7 +206,7 @@ void Core::MaybeSettle() {
   if (settled_ || !live_told_ || done_ < live_index_) return;
   settled_ = true;
   for (Destination& d : ledger_.destinations()) {
-    if (absl::Status s = ledger_.CheckSettled(d.slot); !s.ok()) DestinationFault(d.slot, s);
+    if (absl::Status s = ledger_.CheckSettled(d.slot); !s.ok()) SuspectDestination(d.slot, s);
   }
 }
 

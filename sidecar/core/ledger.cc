@@ -64,6 +64,7 @@ absl::Status Ledger::Differs(const Destination& d, uint64_t sequence, uint64_t c
 
 // Compares where this generation stands with what is remembered of that place.
 absl::Status Ledger::CompareRegenerated(Destination& d, uint64_t cause) {
+  ++regenerated_;
   if (d.current.sequence == d.produced.sequence) {
     return d.current == d.produced ? absl::OkStatus() : Differs(d, d.current.sequence, cause);
   }

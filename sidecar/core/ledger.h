@@ -93,6 +93,7 @@ class Ledger {
   void Queue(Destination& destination);
 
   uint64_t held_bytes() const { return held_bytes_; }
+  uint64_t regenerated() const { return regenerated_; }  // frames compared and dropped
 
  private:
   absl::Status CheckWitnesses(Destination& d, uint32_t count, const Buffer& payload);
@@ -103,6 +104,7 @@ class Ledger {
   std::vector<Destination> destinations_;  // slot s at s - 1
   std::vector<Slot> pending_;
   uint64_t held_bytes_ = 0;
+  uint64_t regenerated_ = 0;
 };
 
 }  // namespace semper::core

@@ -29,7 +29,7 @@ class Server::Connection : public Stream::Handler, public wire::FrameReader::Che
   }
 
   void OnReadable() override {
-    if (!current()) return;
+    if (!current() || server_.reading_paused_) return;
     const absl::Status s = reader_.Read(
         *stream_, *this, kReadBudgetBytes, [&](const FrameHeader& header, Buffer payload) {
           const absl::Status taken = Take(header, std::move(payload));
@@ -83,6 +83,7 @@ class Server::Connection : public Stream::Handler, public wire::FrameReader::Che
   }
 
   bool hello_seen() const { return hello_seen_; }
+  bool has_received() const { return reader_.has_partial(); }
   // A dropped connection lives on until the end of the round, but nothing it says counts.
   bool current() const { return server_.connection_.get() == this; }
 
@@ -289,7 +290,13 @@ bool Server::MadeProgress() {
 void Server::PauseReading(bool paused) {
   if (reading_paused_ == paused) return;
   reading_paused_ = paused;
-  if (connection_) connection_->stream().PauseReading(paused);
+  if (!connection_) return;
+  connection_->stream().PauseReading(paused);
+  if (paused || !connection_->has_received()) return;
+  // Frames that were received before the pause announce themselves to nobody.
+  loop_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
+    if (!alive.expired() && connection_) connection_->OnReadable();
+  });
 }
 
 }  // namespace semper::link

@@ -33,6 +33,7 @@ class Reader : public HistoryReader {
  private:
   using MaybeFound = std::optional<SegmentReader::Found>;
 
+  absl::StatusOr<std::optional<Record>> NextRecord();
   bool bounded() const { return ranges_[range_].batches_end != UINT64_MAX; }
   absl::StatusOr<MaybeFound> NextInSegment();
   absl::StatusOr<MaybeFound> PassOver();
@@ -102,6 +103,14 @@ absl::StatusOr<Reader::MaybeFound> Reader::PassOver() {
 }
 
 absl::StatusOr<std::optional<Record>> Reader::Next() {
+  auto record = NextRecord();
+  if (!absl::IsDataLoss(record.status()) || segment_ == nullptr) return record;
+  // What looks like damage may be a segment that its writer set aside, and used anew, meanwhile.
+  const auto again = SegmentReader::Open(disk_, dir_, segment_->name(), mode_);
+  return absl::IsNotFound(again.status()) ? again.status() : record;
+}
+
+absl::StatusOr<std::optional<Record>> Reader::NextRecord() {
   while (segment_ != nullptr) {
     if (segment_->next_batch() >= ranges_[range_].batches_end) {
       if (absl::Status s = EnterRange(); !s.ok()) return s;

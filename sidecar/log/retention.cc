@@ -26,12 +26,13 @@ bool Counts(const History& history, const SegmentInfo& segment) {
   return range != nullptr && segment.used && segment.first_batch < range->batches_end;
 }
 
-// `next` is the segment in which history goes on behind `segment`.
-bool IsCovered(const SegmentInfo& segment, const SegmentInfo& next, core::Epoch own,
-               core::Index oldest) {
-  if (!next.problem.empty() || next.next_index > oldest + 1) return false;
-  // As long as nothing of the own epoch is proven its successor copies it whole.
-  return segment.epoch != own || next.first_batch > 0;
+// A later segment from whose beginning on everything is retained without `segment`. In the own
+// epoch it must prove something: as long as nothing is proven, a successor copies the epoch whole,
+// and the beginning of a segment that holds only copies, or that begins with the seal, proves
+// nothing.
+bool CanGoOnAt(const SegmentInfo& later, const History& history, core::Epoch own) {
+  if (!later.problem.empty()) return true;  // for it to be looked at, and refused
+  return Counts(history, later) && (later.epoch != own || later.first_batch > 0);
 }
 
 }  // namespace
@@ -66,6 +67,7 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
   SEMPER_CHECK(!history.ranges.empty() && history.ranges.back().epoch == own,
                "truncation by epoch ", Raw(own), " with a history that does not end in it");
   Segments plan;
+  bool stays = false;
   for (auto s = segments.begin(); s != segments.end(); ++s) {
     // Perhaps it can be read the next time: what is behind it must not go before it, or history has
     // a hole.
@@ -75,9 +77,12 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
       continue;
     }
     const auto next = std::find_if(s + 1, segments.end(), [&](const SegmentInfo& later) {
-      return !later.problem.empty() || Counts(history, later);
+      return CanGoOnAt(later, history, own);
     });
-    if (next != segments.end() && IsCovered(*s, *next, own, oldest)) plan.push_back(*s);
+    // Once one stays all behind it stay, or history has a hole.
+    stays = stays || next == segments.end() || !next->problem.empty() ||
+            next->next_index > oldest + 1;
+    if (!stays) plan.push_back(*s);
   }
   return plan;
 }

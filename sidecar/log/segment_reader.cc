@@ -77,6 +77,10 @@ absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::Open(Disk& disk,
   if (!file.ok()) return file.status();
   std::unique_ptr<SegmentReader> reader(new SegmentReader(*std::move(file), name, std::move(path)));
   if (absl::Status s = reader->ReadHeader(); !s.ok()) return s;
+  if (!reader->header_.has_value()) {
+    // Its writer may have set it aside and begun to use it anew, after we opened it.
+    if (absl::Status s = disk.Open(name.Path(dir), mode).status(); absl::IsNotFound(s)) return s;
+  }
   return reader;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "sidecar/log/recycling.h"
 #include "sidecar/log/segment.h"
 
 namespace semper::log {
@@ -240,11 +241,16 @@ absl::Status LogWriter::PrepareSpare() {
     number = number_ + 1;
   }
   const std::string path = Path(number);
-  auto file = disk_.Open(path, OpenMode::kCreateExclusive);
+  const bool local = options_.profile == Profile::kLocal;
+  absl::StatusOr<std::unique_ptr<File>> file = absl::NotFoundError("");
+  if (local) file = Reuse(disk_, options_.dir, epoch_, nonce_, TargetBytes(number), path);
   absl::Status status = file.status();
-  if (status.ok() && options_.profile == Profile::kLocal)
-    status = (*file)->Prewrite(TargetBytes(number));
-  if (status.ok()) status = disk_.SyncDir(absl::StrCat(options_.dir, "/log"));
+  if (absl::IsNotFound(status)) {
+    file = disk_.Open(path, OpenMode::kCreateExclusive);
+    status = file.status();
+    if (status.ok() && local) status = (*file)->Prewrite(TargetBytes(number));
+    if (status.ok()) status = disk_.SyncDir(absl::StrCat(options_.dir, "/log"));
+  }
   if (!status.ok() && file.ok()) {
     // Its name is needed again. If it stays, Append fails on it and the epoch ends: nothing else is
     // lost.

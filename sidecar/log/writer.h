@@ -73,7 +73,8 @@ class LogWriter {
   // True when a spare segment should be prepared: there is none, and the current segment is half
   // full or is a segment 0 of the local profile.
   bool WantsSpare() const;
-  // Creates the next segment beforehand (local profile: prewritten with zeroes). Any thread. An
+  // Creates the next segment beforehand (local profile: one that was set aside, else prewritten with
+  // zeroes). Any thread. An
   // error is kept out of the way: Append then creates the segment itself.
   absl::Status PrepareSpare();
 

@@ -22,7 +22,7 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
   }
 
   void OnReadable() override {
-    if (closed_) return;
+    if (closed_ || acceptor_.paused_) return;
     heard_ = true;
     const absl::Status s = reader_.Read(*stream_, *this, kReadBudgetBytes,
                                         [&](const FrameHeader& header, Buffer payload) {
@@ -76,6 +76,7 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
   }
 
   Stream& stream() { return *stream_; }
+  bool has_received() const { return reader_.has_partial(); }
 
  private:
   void Take(const FrameHeader& header, Buffer payload) {
@@ -205,7 +206,15 @@ void Acceptor::SendAck(ConnectionId id, const core::Position& committed) {
 void Acceptor::PauseReading(bool paused) {
   if (paused_ == paused) return;
   paused_ = paused;
-  for (auto& [id, connection] : connections_) connection->stream().PauseReading(paused);
+  for (auto& [id, connection] : connections_) {
+    connection->stream().PauseReading(paused);
+    // Frames that were received before the pause announce themselves to nobody.
+    if (!paused && connection->has_received()) {
+      loop_.Post([weak = std::weak_ptr<Connection>(connection)] {
+        if (const auto alive = weak.lock()) alive->OnReadable();
+      });
+    }
+  }
 }
 
 std::string Acceptor::AddressOf(ConnectionId id) const {

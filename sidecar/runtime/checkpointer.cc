@@ -204,10 +204,14 @@ absl::Status Checkpointer::RemoveSuperfluous() {
   if (!segments.ok()) return segments.status();
   const auto superfluous =
       log::PlanTruncation(*segments, place_.history, place_.epoch, kept->back().index);
-  return log::Truncate(disk_, place_.dir, superfluous).status();
+  return log::Truncate(disk_, place_.dir, superfluous, place_.reuse).status();
 }
 
 absl::Status Checkpointer::Do(Operation& operation) {
+  const bool needs_writer =
+      operation.kind != Operation::kCreate && operation.kind != Operation::kAbandon;
+  if (needs_writer && !writer_)
+    return absl::FailedPreconditionError("no checkpoint is being written");
   switch (operation.kind) {
     case Operation::kCreate: {
       writer_.reset();

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "sidecar/checkpoint/checkpoint.h"
 #include "sidecar/core/core.h"
 #include "sidecar/log/history.h"
+#include "sidecar/log/retention.h"
 
 namespace semper::runtime {
 
@@ -39,6 +41,7 @@ class Checkpointer : public Job {
     int keep = 2;
     core::Epoch epoch{};   // the own one
     log::History history;  // for truncation
+    std::optional<log::ReusePolicy> reuse;
   };
   void SetPlace(Place place) { place_ = std::move(place); }
 

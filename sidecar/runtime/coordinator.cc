@@ -18,8 +18,9 @@ using core::Index;
 using core::Slot;
 
 namespace {
-constexpr size_t kChunkBytes = 2u << 20;
 constexpr std::chrono::milliseconds kStallLimit{100};
+constexpr uint64_t kReuseFilesMin = 2;  // segments that wait to be written anew
+constexpr uint64_t kReuseFilesMax = 64;
 }  // namespace
 
 class Coordinator::WriteJob : public Job {
@@ -43,7 +44,7 @@ Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& exec
       loop_(loop),
       disk_(disk),
       executor_(executor),
-      pool_(kChunkBytes, options_.receive_bytes_max),
+      pool_(options_.chunk_bytes, options_.receive_bytes_max),
       arena_(pool_),
       link_(loop, arena_, *this),
       resolver_({options_.peers, options_.peer_dns}, loop, executor),
@@ -55,12 +56,6 @@ Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& exec
 
 Coordinator::~Coordinator() {
   AnswerCheckpoints(absl::UnavailableError("the coordinator has ended"));
-}
-
-bool Coordinator::Pass() {
-  if (dead_) return false;
-  if (options_.effect_gate && !options_.effect_gate()) dead_ = true;
-  return !dead_;
 }
 
 void Coordinator::Run(Lane lane, std::function<void()> work, std::function<void()> done) {
@@ -140,7 +135,7 @@ void Coordinator::ApplyFlow() {
   const uint64_t held = core_->ledger().held_bytes();
   const bool live = core_->service_phase() == core::Core::ServicePhase::kLive;
   const bool congested = live && link_.queued_bytes() > link::Server::kQueueHighBytes;
-  const bool full = pool_.in_use_bytes() > held + options_.receive_bytes_max;
+  const bool full = core_->tail_bytes() + link_.queued_bytes() > options_.receive_bytes_max;
   // A take-over takes milliseconds: who greets meanwhile waits for its end, which is sooner than
   // another attempt.
   acceptor_.PauseReading(!core_->CanAdmit() || congested || full);
@@ -167,7 +162,6 @@ void Coordinator::WatchLink() {
 // --- the lock
 
 void Coordinator::ReadClaims() {
-  if (!Pass()) return;
   auto result = std::make_shared<absl::StatusOr<Epoch>>(Epoch{0});
   Run(
       Lane::kReader, [this, result] { *result = log::NewestClaim(disk_, dir_); },
@@ -178,7 +172,6 @@ void Coordinator::ReadClaims() {
 }
 
 void Coordinator::CreateClaim(Epoch epoch) {
-  if (!Pass()) return;
   auto result = std::make_shared<absl::Status>();
   const log::ClaimInfo info{options_.member, nonce_, loop_.WallClock()};
   Run(
@@ -191,7 +184,6 @@ void Coordinator::CreateClaim(Epoch epoch) {
 }
 
 void Coordinator::TakeOver(Epoch epoch) {
-  if (!Pass()) return;
   log::LogOptions log_options;
   log_options.dir = dir_;
   log_options.name = options_.name;
@@ -213,6 +205,8 @@ void Coordinator::OnTakenOver(absl::StatusOr<TakenOver> taken) {
     writer_ = std::move(taken->writer);
     chain_ = taken->chain;
     sealed_index_ = taken->last_index;
+    facts_.records_copied = taken->copied_records;
+    facts_.epochs_void = taken->void_epochs;
     open_unit_.Begin(sealed_index_ + 1);
     SEMPER_LOG(kInfo, "{} claimed epoch {}: history ends at index {}, {} records copied",
                options_.name, Raw(core_->epoch()), Raw(sealed_index_), taken->copied_records);
@@ -221,7 +215,6 @@ void Coordinator::OnTakenOver(absl::StatusOr<TakenOver> taken) {
 }
 
 void Coordinator::LookUp() {
-  if (!Pass()) return;
   ++counters_.look_ups;
   look_up_began_ = loop_.Monotonic();
   commit_began_ = write_began_;
@@ -237,7 +230,6 @@ void Coordinator::LookUp() {
 }
 
 void Coordinator::Recover() {
-  if (!Pass()) return;
   auto result = std::make_shared<absl::StatusOr<RecoveredLog>>(absl::UnknownError(""));
   Run(
       Lane::kReader,
@@ -255,7 +247,15 @@ void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered) {
     last_report_ = absl::StrCat("checkpoint skipped: ", skipped);
   }
   feeder_.SetHistory(dir_, recovered->history);
-  checkpointer_.SetPlace({dir_, options_.checkpoint_keep, core_->epoch(), recovered->history});
+  std::optional<log::ReusePolicy> reuse;
+  if (options_.profile == log::Profile::kLocal) {
+    // What one checkpoint frees is what is written until the next.
+    const uint64_t files = options_.checkpoint_every_bytes / options_.segment_bytes + 1;
+    reuse = log::ReusePolicy{core_->epoch(), nonce_, options_.segment_bytes,
+                             std::clamp<uint64_t>(files, kReuseFilesMin, kReuseFilesMax)};
+  }
+  checkpointer_.SetPlace(
+      {dir_, options_.checkpoint_keep, core_->epoch(), recovered->history, reuse});
   core::Recovered facts;
   facts.state = std::move(recovered->state);
   facts.restore_index = recovered->checkpoint.index;
@@ -264,6 +264,8 @@ void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered) {
     facts.held.push_back({held.frame, pool_.Copy(held.payload)});
   restore_epoch_ = recovered->checkpoint.epoch;
   restore_index_ = recovered->checkpoint.index;
+  facts_.checkpoint = restore_index_;
+  facts_.outputs_restored = facts.held.size();
   checkpoint_status_.last = {Raw(restore_epoch_), Raw(restore_index_)};
   recovery_seconds_ = std::chrono::duration<double>(loop_.Monotonic() - started_).count();
   SEMPER_LOG(kInfo,
@@ -276,7 +278,6 @@ void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered) {
 // --- the log
 
 void Coordinator::Log(const FrameHeader& entry, const Buffer& payload) {
-  if (!Pass()) return;
   if (open_unit_.empty()) unit_began_ = loop_.Monotonic();
   counters_.inputs += entry.count;
   counters_.input_bytes += entry.bytes;
@@ -285,7 +286,6 @@ void Coordinator::Log(const FrameHeader& entry, const Buffer& payload) {
 
 void Coordinator::WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t committed,
                             bool cut) {
-  if (!Pass()) return;
   const Index next = open_unit_.last_index() + 1;
   const log::RecordHeader& header = open_unit_.Close(epoch, batch, durable, committed, chain_);
   chain_ = header.chain;
@@ -323,7 +323,6 @@ void Coordinator::OnUnitWritten() {
 // --- life
 
 void Coordinator::WakeAt(uint64_t wall_nanos) {
-  if (!Pass()) return;
   const uint64_t now = loop_.WallClock();
   const uint64_t wait = wall_nanos > now ? wall_nanos - now : 0;
   wake_ = loop_.After(std::chrono::nanoseconds(std::min<uint64_t>(wait, 1'000'000'000)), [this] {
@@ -333,13 +332,12 @@ void Coordinator::WakeAt(uint64_t wall_nanos) {
 }
 
 void Coordinator::Report(const std::string& text) {
-  if (!Pass()) return;
   last_report_ = text;
   SEMPER_LOG(kError, "{}: {}", options_.name, text);
 }
 
 void Coordinator::Stop(core::StopReason reason, const absl::Status& why) {
-  if (!Pass() || stopped_) return;
+  if (stopped_) return;
   stopped_ = true;
   stop_reason_ = reason;
   stop_status_ = why;

@@ -54,6 +54,14 @@ class Coordinator : private core::EffectSink,
 
   const core::Core* core() const { return core_.get(); }  // for the simulator's observer
   const log::Genesis& genesis() const { return genesis_; }
+  // What this process found when it took over.
+  struct TakeOverFacts {
+    uint64_t records_copied = 0;
+    uint64_t epochs_void = 0;
+    uint64_t outputs_restored = 0;
+    core::Index checkpoint{};
+  };
+  const TakeOverFacts& take_over_facts() const { return facts_; }
   std::string PeerAddress() const { return acceptor_.Address(); }
 
  private:
@@ -135,7 +143,6 @@ class Coordinator : private core::EffectSink,
   void OnTakenOver(absl::StatusOr<TakenOver> taken);
   void OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered);
   void OnUnitWritten();
-  bool Pass();   // the simulator's gate
   void Touch();  // an event has come: the round's end is the core's
   void EndOfRound();
   void ApplyFlow();  // pauses and resumes what comes in
@@ -165,7 +172,6 @@ class Coordinator : private core::EffectSink,
   bool spare_running_ = false;
   bool stopped_ = false;
   bool round_planned_ = false;
-  bool dead_ = false;
   core::StopReason stop_reason_{};
   absl::Status stop_status_;
 
@@ -173,6 +179,7 @@ class Coordinator : private core::EffectSink,
   std::unique_ptr<log::LogWriter> writer_;
   Chain chain_{};
   core::Index sealed_index_{};
+  TakeOverFacts facts_;
   log::Unit open_unit_;
   log::Unit written_unit_;
   std::unique_ptr<WriteJob> write_job_;
@@ -186,6 +193,7 @@ class Coordinator : private core::EffectSink,
   checkpoint::CheckpointHeader cut_;
   v1::ServiceCheckpoint cut_service_;
   uint64_t cut_bytes_ = 0;
+  bool cut_arriving_ = false;  // between its begin and its end in the service's stream
   core::Epoch restore_epoch_{};
   core::Index restore_index_{};
   std::vector<std::function<void(absl::StatusOr<admin::CheckpointRef>)>> checkpoint_waiters_;

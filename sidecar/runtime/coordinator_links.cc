@@ -17,42 +17,33 @@ using core::Slot;
 // --- effects towards the service
 
 void Coordinator::GreetService(const v1::CoordinatorHello& hello) {
-  if (!Pass()) return;
   ++counters_.generations;
   link_.Greet(hello);
 }
 
-void Coordinator::RefuseService(const std::string& why) {
-  if (Pass()) link_.Refuse(why);
-}
+void Coordinator::RefuseService(const std::string& why) { link_.Refuse(why); }
 
 void Coordinator::RestoreService(Index checkpoint) {
-  if (Pass()) checkpointer_.Restore({restore_epoch_, checkpoint});
+  checkpointer_.Restore({restore_epoch_, checkpoint});
 }
 
-void Coordinator::Feed(Index after) {
-  if (Pass()) feeder_.Feed(after);
-}
+void Coordinator::Feed(Index after) { feeder_.Feed(after); }
 
 void Coordinator::StopFeeding() {
-  if (!Pass()) return;
   feeder_.Stop();
   checkpointer_.StopRestoring();
 }
 
 void Coordinator::Deliver(const FrameHeader& entry, const Buffer& payload) {
-  if (Pass()) link_.Deliver(entry, payload);
+  link_.Deliver(entry, payload);
 }
 
 void Coordinator::TellLive(Index index) {
-  if (!Pass()) return;
   SEMPER_LOG(kInfo, "{}: the service is live at index {}", options_.name, Raw(index));
   link_.TellLive(index);
 }
 
-void Coordinator::TellCommitted(Index index) {
-  if (Pass()) link_.TellCommitted(index);
-}
+void Coordinator::TellCommitted(Index index) { link_.TellCommitted(index); }
 
 // --- events from the service
 
@@ -144,7 +135,6 @@ void Coordinator::OnRestored(const absl::Status& status, uint64_t bytes) {
 // --- checkpoints
 
 void Coordinator::RequestCheckpoint(Index index) {
-  if (!Pass()) return;
   cut_bytes_ = 0;
   link_.CutCheckpoint(index);
 }
@@ -157,13 +147,14 @@ absl::Status Coordinator::OnCheckpointBegin(Index index, const v1::ServiceCheckp
 
 void Coordinator::WriteCheckpointOutputs(const v1::CoordinatorState& state,
                                          const core::Ledger& ledger) {
-  if (!Pass()) return;
   cut_.state = state;
+  cut_arriving_ = true;
   checkpointer_.Begin(cut_, cut_service_, ledger, loop_.Random());
 }
 
 absl::Status Coordinator::OnCheckpointChunk(Buffer chunk) {
   Touch();
+  if (!cut_arriving_) return absl::OkStatus();  // of a checkpoint that was given up
   cut_bytes_ += chunk.size();
   checkpointer_.Chunk(std::move(chunk));
   return absl::OkStatus();
@@ -171,6 +162,7 @@ absl::Status Coordinator::OnCheckpointChunk(Buffer chunk) {
 
 absl::Status Coordinator::OnCheckpointEnd(Index index, uint64_t bytes) {
   Touch();
+  if (!std::exchange(cut_arriving_, false)) return absl::OkStatus();
   if (index != cut_.id.index || bytes != cut_bytes_) {
     return absl::InvalidArgumentError(absl::StrCat("checkpoint end at ", Raw(index), " with ",
                                                    bytes, " bytes, expected ", Raw(cut_.id.index),
@@ -186,9 +178,7 @@ void Coordinator::OnCheckpointReady() {
   core_->OnCheckpointReady(cut_.id.index);
 }
 
-void Coordinator::PublishCheckpoint(Index index) {
-  if (Pass()) checkpointer_.Publish(index);
-}
+void Coordinator::PublishCheckpoint(Index index) { checkpointer_.Publish(index); }
 
 void Coordinator::OnCheckpointPublished(Index index, uint64_t bytes) {
   if (stopped_) return;
@@ -212,8 +202,8 @@ void Coordinator::OnCheckpointFailed(const absl::Status& why) {
 }
 
 void Coordinator::AbandonCheckpoint(const std::string& why) {
-  if (!Pass()) return;
   ++counters_.checkpoints_failed;
+  cut_arriving_ = false;
   checkpoint_status_.last_error = why;
   SEMPER_LOG(kWarning, "{}: no checkpoint at index {}: {}", options_.name, Raw(cut_.id.index), why);
   checkpointer_.Abandon();
@@ -225,15 +215,15 @@ void Coordinator::OnCheckpointBacklog() { Touch(); }
 // --- peers that send to us
 
 void Coordinator::Welcome(ConnectionId connection, const v1::PeerWelcome& welcome) {
-  if (Pass()) acceptor_.Welcome(connection, welcome);
+  acceptor_.Welcome(connection, welcome);
 }
 
 void Coordinator::RefusePeer(ConnectionId connection, const v1::PeerRefused& refused) {
-  if (Pass()) acceptor_.Refuse(connection, refused);
+  acceptor_.Refuse(connection, refused);
 }
 
 void Coordinator::SendAck(ConnectionId connection, const core::Position& committed) {
-  if (Pass()) acceptor_.SendAck(connection, committed);
+  acceptor_.SendAck(connection, committed);
 }
 
 void Coordinator::OnPeerHello(ConnectionId connection, const v1::PeerHello& hello) {
@@ -256,20 +246,17 @@ void Coordinator::OnPeerLost(ConnectionId connection) {
 
 // --- peers that we send to
 
-void Coordinator::Connect(Slot slot, const std::string& name) {
-  if (Pass()) dialer_.Connect(slot, name);
-}
+void Coordinator::Connect(Slot slot, const std::string& name) { dialer_.Connect(slot, name); }
 
 void Coordinator::Disconnect(Slot slot, const std::string& why, bool for_good) {
-  if (!Pass()) return;
   SEMPER_LOG(kWarning, "{}: link to slot {} ends: {}", options_.name, Raw(slot), why);
   dialer_.Disconnect(slot, for_good);
 }
 
-bool Coordinator::CanSend(Slot slot) { return !dead_ && dialer_.CanSend(slot); }
+bool Coordinator::CanSend(Slot slot) { return dialer_.CanSend(slot); }
 
 void Coordinator::SendMessages(Slot slot, const core::HeldOutput& output) {
-  if (Pass()) dialer_.SendMessages(slot, output);
+  dialer_.SendMessages(slot, output);
 }
 
 v1::PeerHello Coordinator::MakeHello(Slot slot) {
@@ -385,7 +372,7 @@ admin::StatusSnapshot Coordinator::Status() const {
   s.index_delivered = std::min(Raw(core_->delivered()), s.index_committed);
   s.index_done = std::min(Raw(core_->done()), s.index_committed);
   s.generation = core_->generation();
-  s.counters.duplicates_cut = core_->duplicates_cut();
+  s.counters.duplicates_cut = core_->frames_cut() + core_->frames_dropped();
   s.log_bytes = writer_ ? counters_.input_bytes : 0;
   s.service.connected = link_.connected();
   s.service.name = service_.service_name();

@@ -9,12 +9,12 @@ namespace semper::runtime {
 using core::FrameHeader;
 using core::Index;
 
-namespace {
-constexpr size_t kReadBytes = 2u << 20;
-}
-
 Feeder::Feeder(Disk& disk, Executor& executor, BufferPool& pool, Handler& handler)
-    : disk_(disk), executor_(executor), pool_(pool), handler_(handler) {}
+    : disk_(disk),
+      executor_(executor),
+      pool_(pool),
+      handler_(handler),
+      read_bytes_(pool.chunk_bytes()) {}
 
 Feeder::~Feeder() {
   if (chunk_ != nullptr) BufferPool::Drop(chunk_);
@@ -52,7 +52,7 @@ void Feeder::RunWhenIdle() {
   running_ = true;
   running_serial_ = serial_;
   read_after_ = after_;
-  chunk_ = pool_.Take(std::max(wanted_bytes_, kReadBytes));
+  chunk_ = pool_.Take(std::max(wanted_bytes_, read_bytes_));
   used_ = 0;
   fed_.clear();
   at_end_ = false;
@@ -65,7 +65,7 @@ bool Feeder::Take(const log::Record& record) {
   size_t bytes = 0;
   for (uint32_t i = 0; i < record.entry_count(); ++i) bytes += record.entry(i).bytes;
   if (used_ + bytes > chunk_->capacity) {
-    wanted_bytes_ = std::max(kReadBytes, bytes);
+    wanted_bytes_ = std::max(read_bytes_, bytes);
     return false;
   }
   size_t at = static_cast<size_t>(record.entry_count()) * core::kFrameHeaderBytes;
@@ -95,7 +95,7 @@ absl::Status Feeder::ReadSome() {
     if (!Take(*held_back_)) return absl::InternalError("a record larger than its own size");
     held_back_.reset();
   }
-  while (used_ < kReadBytes) {
+  while (used_ < read_bytes_) {
     auto record = reader_->Next();
     if (!record.ok()) return record.status();
     if (!*record) {

@@ -54,6 +54,7 @@ class Feeder : public Job {
   Executor& executor_;
   BufferPool& pool_;
   Handler& handler_;
+  const size_t read_bytes_;  // at a time
   std::string dir_;
   log::History history_;
 

@@ -69,7 +69,8 @@ absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options
   // Last: whoever reads this seal finds everything it speaks of before it (core.md, 4.3).
   absl::StatusOr<log::RecordHeader> sealed = (*writer)->WriteSeal(seal);
   if (!sealed.ok()) return sealed.status();
-  return TakenOver{*std::move(writer), sealed->chain, tail->last_index, tail->copy.size()};
+  return TakenOver{*std::move(writer), sealed->chain, tail->last_index, tail->copy.size(),
+                   Raw(epoch) - Raw(tail->first_void)};
 }
 
 namespace {
@@ -140,7 +141,7 @@ absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoc
       if (entry.index > Raw(result.checkpoint.index)) {
         if (absl::Status s = result.state.Apply(entry, r.body.subspan(at, entry.bytes)); !s.ok()) {
           return absl::DataLossError(
-              absl::StrCat(r.file, " at offset ", r.offset, ": ", s.message()));
+              absl::StrCat(std::string(r.file), " at offset ", r.offset, ": ", s.message()));
         }
         result.scanned_inputs += entry.count;
       }

@@ -50,6 +50,7 @@ struct TakenOver {
   Chain chain{};  // after the seal
   core::Index last_index{};
   uint64_t copied_records = 0;
+  uint64_t void_epochs = 0;
 };
 // Re-opens the older segments, copies the unproven tail into a segment of `epoch`, and seals it,
 // durably.

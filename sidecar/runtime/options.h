@@ -36,6 +36,7 @@ struct Options {
   uint64_t segment_bytes = 64u << 20;
   uint64_t receive_bytes_max = 64u
                                << 20;  // received, not yet durable or not yet taken by the service
+  uint64_t chunk_bytes = 2u << 20;     // of the memory that is received into
   uint64_t held_output_bytes_max =
       64u << 20;  // outputs kept until acknowledged; twice that while replaying
   uint64_t unit_bytes_max = 8u << 20;
@@ -50,10 +51,6 @@ struct Options {
   // Called once, on the loop's thread, when the coordinator has stopped for good. The process ends;
   // only a new one recovers (I5).
   std::function<void(core::StopReason, const absl::Status&)> on_stop;
-
-  // For the simulator: asked before each effect; false: the process has just died, nothing more
-  // happens.
-  std::function<bool()> effect_gate;
 };
 
 }  // namespace semper::runtime

@@ -18,7 +18,7 @@ class SimFile final : public File {
       : view_(std::move(view)), data_(std::move(data)), path_(std::move(path)), mode_(mode) {}
 
   absl::Status WriteAt(uint64_t offset, std::span<iovec> pieces) override {
-    if (mode_ != OpenMode::kCreateExclusive) return ReadOnly("write");
+    if (mode_ != OpenMode::kCreateExclusive && mode_ != OpenMode::kWrite) return ReadOnly("write");
     const auto turn = volume().Begin(*view_, DiskOp::kWrite, path_);
     std::vector<std::byte> bytes;
     for (const iovec& piece : pieces) {

@@ -84,7 +84,8 @@ void SimNetwork::HealPartitions() {
 void SimNetwork::CutConnections(uint64_t of_16, bool notice) {
   const auto connections = connections_;
   for (const auto& connection : connections) {
-    if (random_.Chance(of_16, 16)) connection->Cut(notice);
+    // A Unix socket is never half-open: it ends with its process.
+    if (random_.Chance(of_16, 16)) connection->Cut(notice || connection->unix_socket());
   }
 }
 

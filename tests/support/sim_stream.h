@@ -23,6 +23,7 @@ class SimConnection : public std::enable_shared_from_this<SimConnection> {
   std::unique_ptr<Stream> MakeStream(int end);
 
   SimLoopCore& core(int end) { return *ends_[Index(end)].core; }
+  bool unix_socket() const { return unix_; }
   bool Open(int end) const { return ends_[Index(end)].open; }
 
   // The end closes: by its owner, or by the kernel when its process dies.

@@ -142,5 +142,34 @@ TEST_F(RetentionTest, KeepsTheWholeOwnEpochAsLongAsNothingOfItIsProven) {
   EXPECT_EQ((*after)->tail.last_index, core::Index{last_});
 }
 
+// Found by the simulator (seed 2763): segment 1 went, segment 0 stayed, history had a hole.
+TEST(PlanTruncation, ASegmentThatHoldsOnlyCopiesGoesBeforeWhatIsBehindIt) {
+  const core::Epoch own{2};
+  const auto segment = [&](uint64_t number, uint64_t next_index, uint64_t first_batch) {
+    SegmentInfo info;
+    info.file = std::to_string(number);
+    info.epoch = own;
+    info.number = number;
+    info.next_index = core::Index{next_index};
+    info.used = true;
+    info.first_batch = first_batch;
+    return info;
+  };
+  // Segment 0: copies; 1: the seal and more; 2 and 3: batches.
+  const std::vector<SegmentInfo> all = {segment(0, 1, 0), segment(1, 5, 0), segment(2, 20, 7),
+                                        segment(3, 40, 9)};
+  History history;
+  history.ranges = {{own, 0, UINT64_MAX}};
+  const auto files = [&](uint64_t oldest) {
+    std::string names;
+    for (const SegmentInfo& s : PlanTruncation(all, history, own, core::Index{oldest}))
+      names += s.file;
+    return names;
+  };
+  EXPECT_EQ(files(10), "");
+  EXPECT_EQ(files(19), "01");
+  EXPECT_EQ(files(39), "012");
+}
+
 }  // namespace
 }  // namespace semper::log

@@ -1,0 +1,192 @@
+// semper-sim: runs the simulated world for many seeds.
+//
+//   semper-sim --seeds N [--seed S] [--steps M] [--trace] [--jobs J]
+// Ends with "sim: seeds=N failed=F inputs=… crashes=… faults=…"; exit status 1 if a seed failed or
+// a situation that must occur did not (only checked from 200 seeds on).
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+#include "tests/simulation/world.h"
+
+namespace semper::sim {
+namespace {
+
+struct Arguments {
+  uint64_t seeds = 1;
+  uint64_t first = 1;
+  uint64_t steps = 5000;
+  bool trace = false;
+  bool hashes = false;
+  unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
+};
+
+struct Totals {
+  uint64_t failed = 0;
+  uint64_t inputs = 0;
+  uint64_t acknowledged = 0;
+  uint64_t crashes = 0;
+  uint64_t faults = 0;
+  uint64_t steps = 0;
+  SituationCounts situations{};
+};
+
+constexpr uint64_t kSeedsForSituations = 200;
+
+void RunSeed(const Arguments& arguments, uint64_t seed, Totals& totals) {
+  WorldOptions options;
+  options.seed = seed;
+  options.steps = arguments.steps;
+  WorldResult result;
+  {
+    World world(options);
+    if (arguments.trace) world.trace().PrintTo(stdout);
+    result = world.Run();
+  }
+  if (arguments.hashes)
+    std::printf("seed %" PRIu64 " trace %016" PRIx64 " steps %" PRIu64 "\n", seed,
+                result.trace_hash, result.steps);
+  if (!result.violation.empty()) {
+    ++totals.failed;
+    std::printf("seed %" PRIu64 " FAILED: %s\n  read its trace: ./dev sim --seeds 1 --seed %" PRIu64
+                " --steps %" PRIu64 " --trace\n",
+                seed, result.violation.c_str(), seed, arguments.steps);
+    std::fflush(stdout);
+  }
+  totals.inputs += result.inputs;
+  totals.acknowledged += result.acknowledged;
+  totals.crashes += result.crashes;
+  totals.faults += result.faults;
+  totals.steps += result.steps;
+  for (size_t i = 0; i < kSituations; ++i) totals.situations[i] += result.situations[i];
+}
+
+void Add(Totals& to, const Totals& from) {
+  to.failed += from.failed;
+  to.inputs += from.inputs;
+  to.acknowledged += from.acknowledged;
+  to.crashes += from.crashes;
+  to.faults += from.faults;
+  to.steps += from.steps;
+  for (size_t i = 0; i < kSituations; ++i) to.situations[i] += from.situations[i];
+}
+
+// One process a job: seeds are independent, and a seed that crashes the simulator is reported like
+// any other failure.
+Totals RunAll(const Arguments& arguments) {
+  Totals totals;
+  const unsigned jobs = static_cast<unsigned>(std::min<uint64_t>(arguments.jobs, arguments.seeds));
+  if (jobs <= 1) {
+    for (uint64_t i = 0; i < arguments.seeds; ++i) RunSeed(arguments, arguments.first + i, totals);
+    return totals;
+  }
+  std::vector<std::pair<pid_t, int>> children;
+  for (unsigned job = 0; job < jobs; ++job) {
+    int ends[2];
+    if (pipe(ends) != 0) std::abort();
+    std::fflush(stdout);
+    const pid_t pid = fork();
+    if (pid == 0) {
+      Totals mine;
+      for (uint64_t i = job; i < arguments.seeds; i += jobs)
+        RunSeed(arguments, arguments.first + i, mine);
+      std::fflush(stdout);
+      const bool written = write(ends[1], &mine, sizeof mine) == static_cast<ssize_t>(sizeof mine);
+      _exit(written ? 0 : 1);
+    }
+    close(ends[1]);
+    children.emplace_back(pid, ends[0]);
+  }
+  for (const auto& [pid, end] : children) {
+    Totals theirs;
+    const bool complete = read(end, &theirs, sizeof theirs) == static_cast<ssize_t>(sizeof theirs);
+    int status = 0;
+    waitpid(pid, &status, 0);
+    close(end);
+    if (complete) {
+      Add(totals, theirs);
+    } else {
+      ++totals.failed;
+      std::printf("a job of the simulator ended with status %d: run its seeds with --jobs 1\n",
+                  status);
+    }
+  }
+  return totals;
+}
+
+bool Parse(int argc, char** argv, Arguments& arguments) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--trace") {
+      arguments.trace = true;
+      arguments.jobs = 1;
+      continue;
+    }
+    if (flag == "--hashes") {
+      arguments.hashes = true;
+      continue;
+    }
+    if (i + 1 >= argc) return false;
+    char* end = nullptr;
+    const uint64_t value = std::strtoull(argv[++i], &end, 10);
+    if (*end != '\0' || *argv[i] == '-') return false;
+    if (flag == "--seeds") {
+      arguments.seeds = value;
+    } else if (flag == "--seed") {
+      arguments.first = value;
+    } else if (flag == "--steps") {
+      arguments.steps = value;
+    } else if (flag == "--jobs") {
+      arguments.jobs = static_cast<unsigned>(std::clamp<uint64_t>(value, 1, 256));
+    } else {
+      return false;
+    }
+  }
+  return arguments.seeds > 0;
+}
+
+int Main(int argc, char** argv) {
+  Arguments arguments;
+  if (!Parse(argc, argv, arguments)) {
+    std::fprintf(
+        stderr,
+        "usage: semper-sim [--seeds N] [--seed S] [--steps M] [--jobs J] [--trace] [--hashes]\n"
+        "  runs seeds S .. S + N - 1 (default: one, seed 1), M events of chaos each (default "
+        "5000)\n");
+    return 2;
+  }
+  SetLogLevel(arguments.trace ? LogLevel::kInfo : LogLevel::kOff);
+  const auto began = std::chrono::steady_clock::now();
+  const Totals totals = RunAll(arguments);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  uint64_t missing = 0;
+  for (size_t i = 0; i < kSituations; ++i) {
+    const bool never = totals.situations[i] == 0 && arguments.seeds >= kSeedsForSituations;
+    if (never) ++missing;
+    std::printf("  %12" PRIu64 "  %s%s\n", totals.situations[i], NameOf(static_cast<Situation>(i)),
+                never ? "  NEVER OCCURRED" : "");
+  }
+  std::printf("%" PRIu64 " events, %" PRIu64 " acknowledged impulses, %.1f s, %.1f seeds/s\n",
+              totals.steps, totals.acknowledged, seconds,
+              static_cast<double>(arguments.seeds) / seconds);
+  std::printf("sim: seeds=%" PRIu64 " failed=%" PRIu64 " inputs=%" PRIu64 " crashes=%" PRIu64
+              " faults=%" PRIu64 "\n",
+              arguments.seeds, totals.failed, totals.inputs, totals.crashes, totals.faults);
+  return totals.failed == 0 && missing == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace semper::sim
+
+int main(int argc, char** argv) { return semper::sim::Main(argc, argv); }
