@@ -283,6 +283,15 @@ TEST(Engine, StopsAfterFail) {
   EXPECT_TRUE(link.coordinator->Frames(FrameKind::kDone).empty());
 }
 
+TEST(Engine, SaysNothingMoreAfterFail) {
+  Link link;
+  link.Begin();
+  link.coordinator->Peer(1, {Raw("failbig x 1000000")});
+  ASSERT_FALSE(link.coordinator->frames().empty());
+  EXPECT_EQ(link.coordinator->frames().back().header.kind, FrameKind::kServiceFailed);
+  EXPECT_TRUE(link.coordinator->SentTo("test/x").empty());
+}
+
 TEST(Engine, RunsWhatWaitsForACommitOnlyWhenItIsCommitted) {
   Link link;
   link.Begin();

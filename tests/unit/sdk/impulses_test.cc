@@ -91,6 +91,15 @@ TEST_F(ImpulsesTest, WithTokensThatWereNotSubmittedBreakTheLink) {
   EXPECT_EQ(coordinator->status().code(), Code::kDataLoss);
 }
 
+TEST_F(ImpulsesTest, OutOfTheOrderOfTheirTokensBreakTheLink) {
+  Begin();
+  coordinator->Live();
+  Submit("a");
+  Submit("b");
+  coordinator->Impulse(2, {Raw("b")});
+  EXPECT_EQ(coordinator->status().code(), Code::kDataLoss);
+}
+
 TEST_F(ImpulsesTest, OfUnknownFateAndUnsentOnesAreToldApartWhenTheLinkBreaks) {
   Begin();
   coordinator->Live();

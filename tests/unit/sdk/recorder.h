@@ -12,8 +12,9 @@
 namespace semper::test {
 
 // A message "to NAME TEXT" is sent on, "after NS TEXT" sets a timer, "cancel ID" cancels it,
-// "random" remembers a draw, "big NAME BYTES" sends that many bytes, "throw" and "fail" do that,
-// "commit TEXT" records it after the commit. "echo" answers its source.
+// "random" remembers a draw, "big NAME BYTES" sends that many bytes, "failbig NAME BYTES" after
+// Fail, "throw" and "fail" do that, "commit TEXT" records it after the commit. "echo" answers its
+// source.
 class Recorder : public Service {
  public:
   std::vector<std::string> seen;       // replicated
@@ -63,9 +64,15 @@ class Recorder : public Service {
     const size_t second = rest.find(' ');
     if (verb == "to")
       context.Send(Destination(rest.substr(0, second)), std::string_view(rest).substr(second + 1));
-    if (verb == "big")
-      context.Send(Destination(rest.substr(0, second)),
-                   std::string(std::stoul(rest.substr(second)), 'x'));
+    if (verb == "failbig") context.Fail("as told");
+    if (verb == "big" || verb == "failbig") {
+      // In pieces that fill more than one frame, or as one message.
+      const size_t bytes = std::stoul(rest.substr(second));
+      const size_t piece = verb == "big" ? bytes : 1000;
+      for (size_t sent = 0; sent < bytes; sent += piece) {
+        context.Send(Destination(rest.substr(0, second)), std::string(piece, 'x'));
+      }
+    }
     if (verb == "after")
       after_.After(context, std::chrono::nanoseconds(std::stol(rest)), rest.substr(second + 1));
     if (verb == "cancel") {
