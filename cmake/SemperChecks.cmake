@@ -29,10 +29,10 @@ endif()
 
 if(TARGET semper-sim)
   if(SEMPER_SANITIZE)
-    semper_check(simulator/seeds COMMAND semper-sim --seeds 20 LABELS sim TIMEOUT 1200)
+    semper_check(simulator/seeds COMMAND semper-sim --seeds 20 --kept tests/simulation/kept_seeds.txt LABELS sim TIMEOUT 1200)
   else()
-    semper_check(simulator/seeds COMMAND semper-sim --seeds 200 LABELS sim TIMEOUT 600)
-    semper_check(simulator/many_seeds COMMAND semper-sim --seeds 2000 --seed 100000 LABELS sim tier2 TIMEOUT 7200)
+    semper_check(simulator/seeds COMMAND semper-sim --seeds 1000 --kept tests/simulation/kept_seeds.txt LABELS sim TIMEOUT 600)
+    semper_check(simulator/many_seeds COMMAND semper-sim --seeds 10000 --seed 100000 LABELS sim tier2 TIMEOUT 7200)
   endif()
 endif()
 

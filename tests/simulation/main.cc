@@ -1,6 +1,6 @@
 // semper-sim: runs the simulated world for many seeds.
 //
-//   semper-sim --seeds N [--seed S] [--steps M] [--trace] [--jobs J]
+//   semper-sim --seeds N [--seed S] [--steps M] [--kept FILE] [--trace] [--hashes] [--jobs J]
 // Ends with "sim: seeds=N failed=F inputs=… crashes=… faults=…"; exit status 1 if a seed failed or
 // a situation that must occur did not (only checked from 200 seeds on).
 #include <sys/wait.h>
@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,6 +29,7 @@ struct Arguments {
   uint64_t steps = 5000;
   bool trace = false;
   bool hashes = false;
+  std::vector<std::pair<uint64_t, uint64_t>> kept;  // seed and steps, before the others
   unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
 };
 
@@ -42,25 +44,41 @@ struct Totals {
 };
 
 constexpr uint64_t kSeedsForSituations = 200;
+constexpr size_t kLinesOfTrace = 60;
 
-void RunSeed(const Arguments& arguments, uint64_t seed, Totals& totals) {
+// Once more, with the trace that leads to it.
+void Explain(uint64_t seed, uint64_t steps) {
   WorldOptions options;
   options.seed = seed;
-  options.steps = arguments.steps;
+  options.steps = steps;
+  World world(options);
+  world.trace().KeepLines(kLinesOfTrace);
+  const WorldResult again = world.Run();
+  for (const std::string& line : world.trace().lines()) std::printf("  %s\n", line.c_str());
+  std::printf("seed %" PRIu64 " violates %s\n", seed, again.violation.c_str());
+  std::printf("  the whole trace: ./dev sim --seeds 1 --seed %" PRIu64 " --steps %" PRIu64
+              " --trace\n",
+              seed, steps);
+}
+
+void RunSeed(const Arguments& arguments, uint64_t seed, uint64_t steps, Totals& totals) {
+  WorldOptions options;
+  options.seed = seed;
+  options.steps = steps;
   WorldResult result;
   {
     World world(options);
     if (arguments.trace) world.trace().PrintTo(stdout);
     result = world.Run();
   }
-  if (arguments.hashes)
-    std::printf("seed %" PRIu64 " trace %016" PRIx64 " steps %" PRIu64 "\n", seed,
+  if (arguments.hashes) {
+    std::printf("seed %" PRIu64 " trace %016" PRIx64 " events %" PRIu64 "\n", seed,
                 result.trace_hash, result.steps);
+  }
   if (!result.violation.empty()) {
     ++totals.failed;
-    std::printf("seed %" PRIu64 " FAILED: %s\n  read its trace: ./dev sim --seeds 1 --seed %" PRIu64
-                " --steps %" PRIu64 " --trace\n",
-                seed, result.violation.c_str(), seed, arguments.steps);
+    std::printf("seed %" PRIu64 " FAILED: %s\n", seed, result.violation.c_str());
+    if (!arguments.trace && totals.failed == 1) Explain(seed, steps);
     std::fflush(stdout);
   }
   totals.inputs += result.inputs;
@@ -81,13 +99,24 @@ void Add(Totals& to, const Totals& from) {
   for (size_t i = 0; i < kSituations; ++i) to.situations[i] += from.situations[i];
 }
 
+void RunJob(const Arguments& arguments, unsigned job, unsigned jobs, Totals& totals) {
+  const uint64_t kept = arguments.kept.size();
+  for (uint64_t i = job; i < kept + arguments.seeds; i += jobs) {
+    if (i < kept) {
+      RunSeed(arguments, arguments.kept[i].first, arguments.kept[i].second, totals);
+    } else {
+      RunSeed(arguments, arguments.first + i - kept, arguments.steps, totals);
+    }
+  }
+}
+
 // One process a job: seeds are independent, and a seed that crashes the simulator is reported like
 // any other failure.
 Totals RunAll(const Arguments& arguments) {
   Totals totals;
   const unsigned jobs = static_cast<unsigned>(std::min<uint64_t>(arguments.jobs, arguments.seeds));
   if (jobs <= 1) {
-    for (uint64_t i = 0; i < arguments.seeds; ++i) RunSeed(arguments, arguments.first + i, totals);
+    RunJob(arguments, 0, 1, totals);
     return totals;
   }
   std::vector<std::pair<pid_t, int>> children;
@@ -98,8 +127,7 @@ Totals RunAll(const Arguments& arguments) {
     const pid_t pid = fork();
     if (pid == 0) {
       Totals mine;
-      for (uint64_t i = job; i < arguments.seeds; i += jobs)
-        RunSeed(arguments, arguments.first + i, mine);
+      RunJob(arguments, job, jobs, mine);
       std::fflush(stdout);
       const bool written = write(ends[1], &mine, sizeof mine) == static_cast<ssize_t>(sizeof mine);
       _exit(written ? 0 : 1);
@@ -124,6 +152,20 @@ Totals RunAll(const Arguments& arguments) {
   return totals;
 }
 
+// Lines "seed steps what it was"; '#' begins a comment.
+bool ReadKept(const std::string& path, Arguments& arguments) {
+  std::ifstream file(path);
+  if (!file) return false;
+  for (std::string line; std::getline(file, line);) {
+    uint64_t seed = 0;
+    uint64_t steps = 0;
+    if (line.empty() || line[0] == '#') continue;
+    if (std::sscanf(line.c_str(), "%" SCNu64 " %" SCNu64, &seed, &steps) != 2) return false;
+    arguments.kept.emplace_back(seed, steps);
+  }
+  return true;
+}
+
 bool Parse(int argc, char** argv, Arguments& arguments) {
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
@@ -137,6 +179,10 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
       continue;
     }
     if (i + 1 >= argc) return false;
+    if (flag == "--kept") {
+      if (!ReadKept(argv[++i], arguments)) return false;
+      continue;
+    }
     char* end = nullptr;
     const uint64_t value = std::strtoull(argv[++i], &end, 10);
     if (*end != '\0' || *argv[i] == '-') return false;
@@ -160,7 +206,8 @@ int Main(int argc, char** argv) {
   if (!Parse(argc, argv, arguments)) {
     std::fprintf(
         stderr,
-        "usage: semper-sim [--seeds N] [--seed S] [--steps M] [--jobs J] [--trace] [--hashes]\n"
+        "usage: semper-sim [--seeds N] [--seed S] [--steps M] [--jobs J] [--kept FILE] [--trace] "
+        "[--hashes]\n"
         "  runs seeds S .. S + N - 1 (default: one, seed 1), M events of chaos each (default "
         "5000)\n");
     return 2;
