@@ -97,7 +97,6 @@ class Checkpointer : public Job {
   uint64_t failed_attempt_ = 0;
   // On the lane.
   std::unique_ptr<checkpoint::CheckpointWriter> writer_;
-  uint64_t writer_attempt_ = 0;
   absl::Status status_;
   bool ready_ = false;
   core::Index published_{};
