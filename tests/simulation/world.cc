@@ -162,7 +162,12 @@ void World::NetworkTrouble() {
     }
     case 1:
       Count(Situation::kPartition);
-      network_.Partition(random_.Pick(members_)->machine(), random_.Pick(members_)->machine());
+      {
+        // One draw a statement: the order of arguments is the compiler's.
+        const std::string& one = random_.Pick(members_)->machine();
+        const std::string& other = random_.Pick(members_)->machine();
+        network_.Partition(one, other);
+      }
       scheduler_.After(random_.Skewed(20 * kSecond), [this] { network_.HealPartitions(); });
       return;
     default:
