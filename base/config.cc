@@ -138,15 +138,14 @@ absl::Status ArgumentReader::ReadFlag(std::string_view argument) {
 
 absl::Status ArgumentReader::ReadKey(size_t key, std::string_view name,
                                      std::optional<std::string> value) {
-  const ConfigType type = table_.keys()[key].type;
   if (!value.has_value()) {
-    value = type == ConfigType::kBool ? std::optional<std::string>("true") : TakeNext();
+    const bool is_bool = table_.keys()[key].type == ConfigType::kBool;
+    value = is_bool ? std::optional<std::string>("true") : TakeNext();
   }
   if (!value.has_value()) {
     return Wrong("flag --{}: a value must follow, as --{}=VALUE", name, name);
   }
   Given& given = out_.given[key];
-  if (type != ConfigType::kList) given.texts.clear();  // the last one counts
   given.texts.push_back(*std::move(value));
   given.source = fmt::format("flag --{}", name);
   return absl::OkStatus();
@@ -279,6 +278,7 @@ absl::Status Apply(const GivenByKey& given, Config& config) {
       config.Set(key, std::move(list), one.source);
       continue;
     }
+    // The last one counts.
     auto value = config.table().ParseValue(key, one.texts.back(), one.source);
     if (!value.ok()) return value.status();
     config.Set(key, *std::move(value), one.source);
