@@ -66,7 +66,7 @@ void Engine::SendPing() {
   outbox_.WriteFrame(header, {});
 }
 
-void Engine::Break(Code code, std::string text) {
+void Engine::Break(Code code, const std::string& text) {
   if (!ok()) return;
   status_ = Status(code, text);
   outbox_.Discard();

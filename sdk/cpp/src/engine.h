@@ -101,8 +101,9 @@ class Engine {
   bool BeginInputs(const core::FrameHeader& header);
   void FinishBatch();
   void RunCommitted();
-  void Break(Code code, std::string text);  // the link's rules are broken; the first error stands
-  void ServiceFailed(std::string text);     // the service gave up
+  void Break(Code code,
+             const std::string& text);   // the link's rules are broken; the first error stands
+  void ServiceFailed(std::string text);  // the service gave up
   bool ok() const { return status_.ok(); }
 
   // Checkpoints (engine_state.cc).

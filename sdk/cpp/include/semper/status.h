@@ -67,14 +67,15 @@ namespace internal {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value)
-      : value_(std::move(value)) {}  // NOLINT(google-explicit-constructor): return value;
-  Result(Status status)              // NOLINT(google-explicit-constructor): return status;
+  // Implicit, so that a handler says `return reply;`, `return Status(…);` or `return Deferred();`.
+  // NOLINTBEGIN(google-explicit-constructor)
+  Result(T value) : value_(std::move(value)) {}
+  Result(Status status)
       : status_(status.ok()
                     ? Status(Code::kInternal, "an OK status was returned where a value is due")
                     : std::move(status)) {}
-  Result(Deferred)  // NOLINT(google-explicit-constructor): return Deferred();
-      : status_(Code::kInternal, "the answer is deferred"), deferred_(true) {}
+  Result(Deferred) : status_(Code::kInternal, "the answer is deferred"), deferred_(true) {}
+  // NOLINTEND(google-explicit-constructor)
 
   bool ok() const { return value_.has_value(); }
   bool deferred() const { return deferred_; }
