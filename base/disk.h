@@ -48,8 +48,8 @@ class File {
 
 enum class OpenMode {
   kCreateExclusive,  // O_CREAT|O_EXCL|O_RDWR, mode 0600; ALREADY_EXISTS if the name is taken
-  kWrite,  // O_RDWR, a file that this very process created earlier; NOT_FOUND if there is none
-  kRead,   // O_RDONLY; NOT_FOUND if there is none
+  kWrite,      // O_RDWR, a file that this very process created earlier; NOT_FOUND if there is none
+  kRead,       // O_RDONLY; NOT_FOUND if there is none
   kReadFresh,  // O_RDONLY, a new descriptor past every cache (O_DIRECT where the file system has
                // it)
 };
