@@ -281,7 +281,6 @@ class Core {
   // Service.
   ServicePhase service_phase_ = ServicePhase::kNone;
   std::optional<v1::ServiceHello> waiting_hello_;
-  std::string service_name_;
   uint32_t generation_ = 0;
   bool live_told_ = false;  // of this generation
   bool settled_ = false;    // this generation has finished all that was there when it went live

@@ -29,7 +29,15 @@ void Core::GreetWaitingService() {
     service_phase_ = ServicePhase::kNone;
     return;
   }
-  service_name_ = hello.service_name();
+  if (!state_.service_name().empty() && hello.service_name() != state_.service_name()) {
+    const std::string why =
+        absl::StrCat(options_.name, " is an immortal of the service '", state_.service_name(),
+                     "'; the program on its link calls itself '", hello.service_name(),
+                     "'. Start the right program, or correct --name or --service-socket");
+    service_phase_ = ServicePhase::kNone;
+    sink_.Report(why);
+    return sink_.RefuseService(why);
+  }
   ++generation_;
   live_told_ = settled_ = tick_under_way_ = false;
   next_timer_ = 0;

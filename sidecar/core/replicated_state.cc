@@ -77,6 +77,7 @@ absl::Status ReplicatedState::ApplyControl(std::span<const std::byte> payload) {
       }
       if (control.start().message_bytes_max() != 0)
         message_bytes_max_ = control.start().message_bytes_max();
+      service_name_ = control.start().service_name();
       return absl::OkStatus();
     case v1::Control::kPeerSeen: {
       const auto& seen = control.peer_seen();
@@ -110,6 +111,7 @@ void ReplicatedState::Save(v1::CoordinatorState& to) const {
   to.set_time(time_);
   to.set_core_version(kCoreVersion);
   to.set_message_bytes_max(message_bytes_max_);
+  to.set_service_name(service_name_);
   for (size_t i = 0; i < sources_.size(); ++i) {
     auto* source = to.add_sources();
     source->set_slot(static_cast<uint32_t>(i + 1));
@@ -125,6 +127,7 @@ ReplicatedState ReplicatedState::Load(const v1::CoordinatorState& from, Index in
   state.index_ = index;
   state.time_ = from.time();
   if (from.message_bytes_max() != 0) state.message_bytes_max_ = from.message_bytes_max();
+  state.service_name_ = from.service_name();
   for (const auto& source : from.sources()) {
     state.sources_.push_back(
         {source.name(), IncarnationFrom(source.incarnation()), {source.sequence(), source.hash()}});

@@ -39,7 +39,8 @@ class ReplicatedState {
   Index index() const { return index_; }
   uint64_t time() const { return time_; }
   uint64_t message_bytes_max() const { return message_bytes_max_; }
-  const std::vector<Source>& sources() const { return sources_; }  // slot s is at s - 1
+  const std::string& service_name() const { return service_name_; }  // of Start; empty before it
+  const std::vector<Source>& sources() const { return sources_; }    // slot s is at s - 1
   const std::vector<DestinationNote>& notes() const { return notes_; }
 
   // For the coordinator's part of a checkpoint: sources, time, limits. Destinations are the
@@ -53,6 +54,7 @@ class ReplicatedState {
   Index index_{};
   uint64_t time_ = 0;
   uint64_t message_bytes_max_ = kMessageBytesMax;
+  std::string service_name_;
   std::vector<Source> sources_;
   std::vector<DestinationNote> notes_;
 };
