@@ -121,7 +121,7 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   callbacks.log_message = KeepStartError;
   callbacks.log_access = [](const mg_connection*, const char*) { return 1; };
 
-  std::unique_ptr<HttpServer> server(new HttpServer(backend));
+  std::unique_ptr<HttpServer> server(new HttpServer);
   std::string error;
   start_error = &error;
   server->context_ = mg_start(&callbacks, &backend, options);

@@ -45,9 +45,8 @@ class HttpServer {
   const std::string& address() const { return address_; }
 
  private:
-  explicit HttpServer(Backend& backend) : backend_(backend) {}
+  HttpServer() = default;
 
-  Backend& backend_;
   mg_context* context_ = nullptr;
   std::string address_;
 };
