@@ -104,10 +104,12 @@ absl::StatusOr<Reader::MaybeFound> Reader::PassOver() {
 
 absl::StatusOr<std::optional<Record>> Reader::Next() {
   auto record = NextRecord();
-  if (!absl::IsDataLoss(record.status()) || segment_ == nullptr) return record;
-  // What looks like damage may be a segment that its writer set aside, and used anew, meanwhile.
-  const auto again = SegmentReader::Open(disk_, dir_, segment_->name(), mode_);
-  return absl::IsNotFound(again.status()) ? again.status() : record;
+  const bool is_sound = record.ok() ? record->has_value() : !absl::IsDataLoss(record.status());
+  if (is_sound || segment_ == nullptr) return record;
+  // What looks like the end, or like damage, may be a segment that its writer has removed or uses
+  // anew.
+  const absl::Status there = disk_.Open(segment_->file(), mode_).status();
+  return absl::IsNotFound(there) ? there : record;
 }
 
 absl::StatusOr<std::optional<Record>> Reader::NextRecord() {

@@ -151,7 +151,7 @@ TEST_F(RecyclingTest, AReaderOfAReusedSegmentLearnsThatItIsGone) {
   ASSERT_TRUE(TruncateUpTo(last(), 100, 4u << 20).ok());
   ASSERT_TRUE(Write(80, 200'000).ok());
   absl::Status end;
-  while (end.ok()) end = reader->Next().status();
+  for (int records = 0; end.ok() && records < 200; ++records) end = reader->Next().status();
   EXPECT_TRUE(absl::IsNotFound(end)) << end;
 }
 
