@@ -33,6 +33,7 @@ namespace {
 struct CheckpointWait {
   std::mutex mutex;
   std::condition_variable changed;
+  bool finishing = false;  // the first answer counts
   bool done = false;
   absl::StatusOr<CheckpointRef> result = absl::UnknownError("not answered");
   std::function<void()> ended;  // frees the way for the next question
@@ -41,13 +42,17 @@ struct CheckpointWait {
     std::function<void()> end;
     {
       std::lock_guard lock(mutex);
-      if (done) return;
-      done = true;
-      result = std::move(answer);
+      if (std::exchange(finishing, true)) return;
       end = std::move(ended);
     }
-    changed.notify_all();
+    // Before the waiter goes on: its next question must find the way free.
     if (end) end();
+    {
+      std::lock_guard lock(mutex);
+      done = true;
+      result = std::move(answer);
+    }
+    changed.notify_all();
   }
 };
 
