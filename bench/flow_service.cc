@@ -9,12 +9,15 @@
 // the time between. echo:   answers every message with its own bytes. The link to the coordinator
 // is in SEMPER_LINK.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "bench/pattern.h"
 #include "bench/tally.h"
@@ -78,7 +81,8 @@ class Flow final : public BenchService {
   void OnLive(const Impulses& impulses) override {
     BenchService::OnLive(impulses);
     impulses_ = impulses;
-    for (uint64_t i = 0; sends_ && i < outstanding_; ++i) Submit();
+    // Ends with the process: each life of a service is one.
+    if (sends_) std::thread([this] { Edge(); }).detach();
   }
 
   void Save(StateWriter& writer) const override {
@@ -96,19 +100,38 @@ class Flow final : public BenchService {
     for (uint64_t i = 0; i < outputs_; ++i) context.Send(to_, pattern_.Make(sent_++));
   }
 
-  // Each impulse that is committed makes room for the next, on the service's own thread.
+  // Each impulse that is committed makes room for the next, on the service's own thread. While the
+  // runner holds the flow (a yardstick has its turn) none is made; Edge goes on afterwards.
   void Submit() {
     impulses_->Submit("go", [this](const ImpulseResult& result) {
-      if (!result.ok()) return;
+      if (!result.ok()) {
+        lost_ = true;
+        return;
+      }
       tally_.AddImpulse();
-      Submit();
+      if (tally_.held()) {
+        --submitted_;
+      } else {
+        Submit();
+      }
     });
+  }
+
+  void Edge() {
+    for (; !lost_; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+      while (!tally_.held() && submitted_ < outstanding_) {
+        ++submitted_;
+        Submit();
+      }
+    }
   }
 
   const bool sends_;
   const uint64_t outputs_;
   const uint64_t outstanding_;
   std::optional<Impulses> impulses_;
+  std::atomic<uint64_t> submitted_{0};  // and not answered
+  std::atomic<bool> lost_{false};       // the link: this life ends
   uint64_t sent_ = 0;
   uint64_t received_ = 0;
 };

@@ -24,6 +24,8 @@ class Plan:
         self.seconds = 0.4 if quick else 3
         self.warm_up = 0.2 if quick else 2
         self.sizes = (16, 65536) if quick else SIZES
+        self.steady_bytes = 0 if quick else 5 << 30
+        self.steady_seconds = 1 if quick else 40
 
     def run(self, program, *arguments):
         """One of the yardsticks: a program that prints one JSON object."""
@@ -81,20 +83,38 @@ def measure_flow(plan, size, roles=("source", "sink")):
         return rates(plan, pair, tallies)
 
 
+def warm_up_by_bytes(plan, pair, size):
+    """Until the log of B uses its own old segments anew, as that of a service that runs for long; returns the rate of the
+    beginning, when each byte goes to a place of the disk that was not written before."""
+    tally, began, young = pair.b.tally, time.monotonic(), None
+    wait_flow(plan, pair, [tally])
+    while True:
+        logged, elapsed = tally.read()["received"] * size, time.monotonic() - began
+        if young is None and (logged > plan.steady_bytes / 4 or elapsed > plan.steady_seconds / 4):
+            young = tally.read()["received"] / elapsed
+        if logged > plan.steady_bytes or elapsed > plan.steady_seconds:
+            return young
+        pair.check()
+        time.sleep(0.05)
+
+
 def oneway(plan):
     """Messages a second from immortal to immortal, beside the bare path."""
-    rounds = {size: ([], [], []) for size in plan.sizes}
-    for _ in range(plan.rounds):
-        for size in plan.sizes:
-            bare, ours, committed = rounds[size]
-            bare.append(plan.bare_path(size)["messages_per_second"])
-            flow = measure_flow(plan, size)
-            ours.append(flow["received"])
-            committed.append(flow["committed"])
-    remove(f"{plan.disk}/semper-bench-bare")
-    for size, (bare, ours, committed) in rounds.items():
+    for size in plan.sizes:
+        bare, ours, committed = [], [], []
+        with flow_pair(plan, size) as pair:
+            young = warm_up_by_bytes(plan, pair, size)
+            for _ in range(plan.rounds):
+                pair.a.tally.hold(True)
+                bare.append(plan.bare_path(size)["messages_per_second"])
+                pair.a.tally.hold(False)
+                time.sleep(plan.warm_up)
+                flow = rates(plan, pair, [pair.b.tally])
+                ours.append(flow["received"])
+                committed.append(flow["committed"])
         yield Row("oneway", size, ours, "messages/s", bare, "bare path", at_least=0.5,
-                  more={"committed": statistics.median(committed)})
+                  more={"committed": statistics.median(committed), "young": young})
+    remove(f"{plan.disk}/semper-bench-bare")
 
 
 def twoway(plan):
@@ -131,7 +151,7 @@ def roundtrip(plan):
 
 
 def recovery(plan):
-    """How fast the log is replayed, beside the rate at which it was written; B is killed and started again."""
+    """How fast the log is replayed, beside the rate at which it was written; B is killed and begins anew."""
     for size in (16,) if plan.quick else (16, 65536):
         replayed, live, restart = [], [], []
         for _ in range(plan.rounds):

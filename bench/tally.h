@@ -2,11 +2,11 @@
 // service's thread, read at any time; survives a killed service. Layout (little-endian 64-bit
 // words; bench/tally.py reads it):
 //
-//   0 live: 1 after OnLive          4 violations: what was not the expected message   8 unused
-//   1 received: messages            5 live_nanos: CLOCK_MONOTONIC of OnLive           9 unused
-//   2 committed: of `received`      6 first_nanos: of the first message or impulse   10 …
-//   3 impulses: committed           7 samples: number of samples (ns, 32 bits each, from byte 4096
-//   on)
+//   0 live: 1 after OnLive         5 live_nanos: CLOCK_MONOTONIC of OnLive
+//   1 received: messages           6 first_nanos: of the first message
+//   2 committed: of `received`     7 samples: how many (32 bits each, ns, from byte 4096 on)
+//   3 impulses: committed          8 hold: set by the runner, stops the flow
+//   4 violations: messages that were not the expected ones
 #pragma once
 
 #include <fcntl.h>
@@ -53,6 +53,7 @@ class Tally {
     Set(1, messages);
   }
   void SetCommitted(uint64_t messages) { Set(2, messages); }
+  bool held() const { return words_[8].load(std::memory_order_relaxed) != 0; }
   void AddImpulse() { Set(3, words_[3].load(std::memory_order_relaxed) + 1); }
   void AddViolation() { Set(4, words_[4].load(std::memory_order_relaxed) + 1); }
   void AddSample(uint64_t nanos) {

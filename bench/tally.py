@@ -5,6 +5,7 @@ import os
 import struct
 
 HEADER_BYTES = 4096
+HOLD_WORD = 8
 WORDS = ("live", "received", "committed", "impulses", "violations", "live_nanos", "first_nanos", "samples")
 
 
@@ -16,11 +17,15 @@ class Tally:
         with open(path, "wb") as file:
             file.truncate(HEADER_BYTES + 4 * (1 << 20))
         with open(path, "r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._map = mmap.mmap(file.fileno(), 0)
 
     def read(self):
         """All words by name. Each is read at once; they are not of one instant."""
         return dict(zip(WORDS, struct.unpack_from(f"<{len(WORDS)}Q", self._map, 0)))
+
+    def hold(self, held):
+        """Stops the flow, or lets it go on."""
+        struct.pack_into("<Q", self._map, 8 * HOLD_WORD, int(held))
 
     def samples(self, first=0):
         """Nanoseconds, in the order in which they were taken, from number `first` on."""
