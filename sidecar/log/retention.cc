@@ -80,8 +80,8 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
       return CanGoOnAt(later, history, own);
     });
     // Once one stays all behind it stay, or history has a hole.
-    stays = stays || next == segments.end() || !next->problem.empty() ||
-            next->next_index > oldest + 1;
+    stays =
+        stays || next == segments.end() || !next->problem.empty() || next->next_index > oldest + 1;
     if (!stays) plan.push_back(*s);
   }
   return plan;

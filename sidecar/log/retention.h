@@ -46,8 +46,8 @@ std::vector<SegmentInfo> PlanTruncation(const std::vector<SegmentInfo>& segments
                                         core::Index oldest);
 
 // Removes them one by one, each durably before the next, so that what remains has no gaps after a
-// crash. With `reuse` those that fit it are set aside instead (sidecar/log/recycling.h). Returns how
-// many bytes were freed.
+// crash. With `reuse` those that fit it are set aside instead (sidecar/log/recycling.h). Returns
+// how many bytes were freed.
 absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir,
                                   const std::vector<SegmentInfo>& segments,
                                   const std::optional<ReusePolicy>& reuse = std::nullopt);

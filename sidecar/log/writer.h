@@ -73,9 +73,9 @@ class LogWriter {
   // True when a spare segment should be prepared: there is none, and the current segment is half
   // full or is a segment 0 of the local profile.
   bool WantsSpare() const;
-  // Creates the next segment beforehand (local profile: one that was set aside, else prewritten with
-  // zeroes). Any thread. An
-  // error is kept out of the way: Append then creates the segment itself.
+  // Creates the next segment beforehand (local profile: one that was set aside, else prewritten
+  // with zeroes). Any thread. An error is kept out of the way: Append then creates the segment
+  // itself.
   absl::Status PrepareSpare();
 
   // Bytes written so far, headers and padding included. Any thread.

@@ -217,13 +217,13 @@ void Coordinator::OnTakenOver(absl::StatusOr<TakenOver> taken) {
 void Coordinator::LookUp() {
   ++counters_.look_ups;
   look_up_began_ = loop_.Monotonic();
-  commit_began_ = write_began_;
+  commit_began_ = written_began_;
   Run(
       Lane::kLookup,
       [this, own = core_->epoch()] { look_up_result_ = log::LookUp(disk_, dir_, own); },
       [this] {
         look_up_histogram_.Record(loop_.Monotonic() - look_up_began_);
-        commit_histogram_.Record(loop_.Monotonic() - commit_began_);
+        if (commit_began_.count() != 0) commit_histogram_.Record(loop_.Monotonic() - commit_began_);
         Touch();
         core_->OnLookedUp(look_up_result_);
       });
@@ -256,6 +256,7 @@ void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered) {
   }
   checkpointer_.SetPlace(
       {dir_, options_.checkpoint_keep, core_->epoch(), recovered->history, reuse});
+  log_size_ = recovered->size;
   core::Recovered facts;
   facts.state = std::move(recovered->state);
   facts.restore_index = recovered->checkpoint.index;
@@ -300,7 +301,8 @@ void Coordinator::WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t
   std::swap(open_unit_, written_unit_);
   open_unit_.Begin(next);
   ++counters_.batches;
-  write_began_ = unit_began_;
+  written_began_ = unit_began_;
+  write_began_ = loop_.Monotonic();
   executor_.Run(Lane::kLogWriter, *write_job_);
 }
 
@@ -311,12 +313,18 @@ void Coordinator::OnUnitWritten() {
   core_->OnUnitDurable(write_job_->status());
   if (stopped_ || spare_running_ || !writer_->WantsSpare()) return;
   spare_running_ = true;
-  auto result = std::make_shared<absl::Status>();
+  auto result = std::make_shared<std::pair<absl::Status, LogSize>>();
   Run(
-      Lane::kHousekeeping, [this, result] { *result = writer_->PrepareSpare(); },
+      Lane::kHousekeeping,
+      [this, result] {
+        *result = {writer_->PrepareSpare(), MeasureLog(disk_, dir_)};
+      },
       [this, result] {
         spare_running_ = false;
-        if (!result->ok()) SEMPER_LOG(kWarning, "no spare segment: {}", result->ToString());
+        log_size_ = result->second;
+        if (!result->first.ok()) {
+          SEMPER_LOG(kWarning, "no spare segment: {}", result->first.ToString());
+        }
       });
 }
 

@@ -179,6 +179,7 @@ class Coordinator : private core::EffectSink,
   std::unique_ptr<log::LogWriter> writer_;
   Chain chain_{};
   core::Index sealed_index_{};
+  LogSize log_size_;  // as of the last recovery or change of segments
   TakeOverFacts facts_;
   log::Unit open_unit_;
   log::Unit written_unit_;
@@ -187,6 +188,8 @@ class Coordinator : private core::EffectSink,
   std::chrono::nanoseconds write_began_{};
   std::chrono::nanoseconds look_up_began_{};
   std::chrono::nanoseconds unit_began_{};  // arrival of the first input of the open unit
+  std::chrono::nanoseconds
+      written_began_{};  // the same of the unit that is or was written last; 0: none
   std::chrono::nanoseconds commit_began_{};
 
   // The checkpoint under way.

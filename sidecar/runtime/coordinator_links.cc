@@ -373,7 +373,9 @@ admin::StatusSnapshot Coordinator::Status() const {
   s.index_done = std::min(Raw(core_->done()), s.index_committed);
   s.generation = core_->generation();
   s.counters.duplicates_cut = core_->frames_cut() + core_->frames_dropped();
-  s.log_bytes = writer_ ? counters_.input_bytes : 0;
+  s.log_segments = log_size_.segments;
+  s.log_bytes = log_size_.bytes;
+  s.log_free_bytes = log_size_.free_bytes;
   s.service.connected = link_.connected();
   s.service.name = service_.service_name();
   s.service.version = service_.service_version();

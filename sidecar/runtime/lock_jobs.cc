@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sidecar/log/retention.h"
 
 namespace semper::runtime {
 
@@ -106,6 +107,16 @@ absl::Status TryCheckpoint(Disk& disk, const std::string& dir, const core::Incar
 
 }  // namespace
 
+LogSize MeasureLog(Disk& disk, const std::string& dir) {
+  LogSize size;
+  if (const auto segments = log::ListSegments(disk, dir); segments.ok()) {
+    size.segments = segments->size();
+    for (const log::SegmentInfo& segment : *segments) size.bytes += segment.bytes;
+  }
+  if (const auto free_bytes = disk.FreeBytes(dir); free_bytes.ok()) size.free_bytes = *free_bytes;
+  return size;
+}
+
 absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoch epoch,
                                         const core::Incarnation& incarnation, Index last) {
   RecoveredLog result;
@@ -148,6 +159,7 @@ absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoc
       at += entry.bytes;
     }
   }
+  result.size = MeasureLog(disk, dir);
   if (result.state.index() != last) {
     return absl::DataLossError(absl::StrCat("the log in ", dir, " ends at index ",
                                             Raw(result.state.index()), " but its seal says ",

@@ -57,7 +57,16 @@ struct TakenOver {
 absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, core::Epoch epoch,
                                       uint64_t nonce, uint64_t random);
 
+// What the log takes on its volume, for status; zeroes where it cannot be told.
+struct LogSize {
+  uint64_t segments = 0;
+  uint64_t bytes = 0;
+  uint64_t free_bytes = 0;
+};
+LogSize MeasureLog(Disk& disk, const std::string& dir);
+
 struct RecoveredLog {
+  LogSize size;
   log::History history;
   core::ReplicatedState state;
   checkpoint::CheckpointId checkpoint;  // index 0: none

@@ -197,7 +197,7 @@ BAD_FILES = [
     ("door", "sidecar/core/a.cc", '#include "semper/v1/a.grpc.pb.h"\n'),
     ("direction", "sidecar/log/a.cc", '#include "sidecar/peer/connection.h"\n'),
     ("direction", "sidecar/log/a.cc", '#include "sidecar/runtime/run.h"\n'),
-    ("direction", "sidecar/extra.cc", '#include "sidecar/log/writer.h"\n'),
+    ("direction", "sidecar/extra.cc", '#include "sidecar/core/core.h"\n'),
     ("direction", "sdk/cpp/src/a.cc", '#include "sidecar/runtime/run.h"\n'),
     ("direction", "examples/counter/a.cc", '#include "sidecar/core/step.h"\n'),
     ("public", "sdk/cpp/include/semper/a.h", '#pragma once\n#include "absl/status/status.h"\n'),

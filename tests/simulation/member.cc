@@ -97,8 +97,7 @@ void Member::StartService(Life& life) {
 
 void Member::Observe() {
   for (auto& life : lives_) {
-    if (!life->coordinator || life->coordinator->core() == nullptr)
-      continue;
+    if (!life->coordinator || life->coordinator->core() == nullptr) continue;
     const core::Core& core = *life->coordinator->core();
     if (core.phase() != core::Core::Phase::kLeading && !life->seen_leading) continue;
     if (!life->seen_leading) {

@@ -1,4 +1,5 @@
-// Uses every part of the SDK that a project outside of Semper's tree can use, so that it compiles and links.
+// Uses every part of the SDK that a project outside of Semper's tree can use, so that it compiles
+// and links.
 #include <map>
 #include <memory>
 #include <string>
@@ -9,7 +10,8 @@ namespace {
 
 class Greeter final : public acme::GreeterService {
  public:
-  semper::Result<acme::Greeting> Greet(semper::Context& context, const acme::Guest& guest) override {
+  semper::Result<acme::Greeting> Greet(semper::Context& context,
+                                       const acme::Guest& guest) override {
     if (guest.name().empty()) return semper::Status(semper::Code::kInvalidArgument, "who is it?");
     const int times = ++visits_[guest.name()];
     if (times == 2) other_.Greet(context, guest, greeted_, guest);
