@@ -21,7 +21,11 @@ using sim::Survival;
 
 enum class Mode { kProcess, kPowerNothing, kPowerEverything, kPowerRandom };
 
-constexpr int kLives = 4;
+constexpr int kFirstRecovery = 10;  // lives from here on come after a crash
+
+// The local profile needs longer lives: only its own segments, below two checkpoints of its own,
+// are reused.
+int LivesOf(log::Profile profile) { return profile == log::Profile::kLocal ? 3 : 4; }
 
 // A directory and the world around it, in which lives follow each other.
 class World {
@@ -36,6 +40,7 @@ class World {
   }
 
   SimVolume& volume() { return volume_; }
+  SimScheduler& scheduler() { return scheduler_; }
   // What a failure shows: with SEMPER_TRACE in the environment, the last operations of the disk.
   std::string Trace() const {
     std::string text;
@@ -52,8 +57,13 @@ class World {
   // One life until its end; its number decides what it writes.
   absl::Status Live(int number, bool recover_only = false) {
     SimDisk disk(volume_, absl::StrCat("life", number));
-    Generation generation(
-        disk, ledger_, {.profile = profile_, .seed = seed_ * 1000 + static_cast<uint64_t>(number)});
+    const bool local = profile_ == log::Profile::kLocal;
+    Generation generation(disk, ledger_,
+                          {.profile = profile_,
+                           .segment_bytes = local ? 7u << 10 : 12u << 10,
+                           .units = local && number < kFirstRecovery ? 20 : 8,
+                           .checkpoint_every = local ? 4 : 5,
+                           .seed = seed_ * 1000 + static_cast<uint64_t>(number)});
     return recover_only ? generation.Recover() : generation.Run();
   }
 
@@ -96,8 +106,12 @@ class CrashPoints : public testing::TestWithParam<log::Profile> {
   // How many operations the script has, and the first life.
   uint64_t CountOperations() {
     World world(GetParam(), 1);
-    const auto lived = world.LiveOn(0, kLives);
+    world.scheduler().trace().KeepLines(100'000);
+    const auto lived = world.LiveOn(0, LivesOf(GetParam()));
     EXPECT_TRUE(lived.ok()) << lived;
+    EXPECT_EQ(GetParam() == log::Profile::kLocal,
+              world.Trace().find(".seg.old -> ") != std::string::npos)
+        << "segments are reused on the local profile only";
     EXPECT_EQ(world.ledger().violations(), std::vector<std::string>());
     EXPECT_GT(world.ledger().acknowledged(), 40u);
     EXPECT_GE(world.ledger().published().size(), 3u);
@@ -118,7 +132,7 @@ class CrashPoints : public testing::TestWithParam<log::Profile> {
   // Runs into the crash, and crashes. False if the script is over before it.
   static bool RunInto(World& world, uint64_t after, bool tear, Mode mode) {
     world.PlanCrash(after, tear);
-    const auto lived = world.LiveOn(0, kLives);
+    const auto lived = world.LiveOn(0, LivesOf(GetParam()));
     if (lived.ok()) return false;
     EXPECT_TRUE(absl::IsAborted(lived)) << lived;
     world.Crash(mode);
@@ -140,8 +154,8 @@ TEST_P(CrashPoints, EachIsRecoveredFromAndGoneOnFrom) {
         ASSERT_TRUE(RunInto(world, after, tear, mode)) << where;
         ++points;
         // Twice: what the first one goes on with has to be there for the second.
-        if (!Check(world, world.LiveOn(10, 1), where)) return;
-        if (!Check(world, world.Live(11, true), where + ", again")) return;
+        if (!Check(world, world.LiveOn(kFirstRecovery, 1), where)) return;
+        if (!Check(world, world.Live(kFirstRecovery + 1, true), where + ", again")) return;
         seen.writes_torn += world.volume().counters().writes_torn;
         seen.power_losses_reordered += world.volume().counters().power_losses_reordered;
         seen.entries_lost += world.volume().counters().entries_lost;
@@ -163,7 +177,7 @@ TEST_P(CrashPoints, RecoveryMayCrashAtEachOfItsOperations) {
   const uint64_t operations = CountOperations();
   uint64_t points = 0;
   sim::SimRandom random(7);
-  for (uint64_t after = 0; after < operations; ++after) {
+  for (uint64_t after = 0; after < operations; after += 1 + random.Below(2)) {
     const Mode first = random.Coin() ? Mode::kPowerRandom : Mode::kProcess;
     const Mode second = random.Coin() ? Mode::kPowerRandom : Mode::kPowerNothing;
     const bool tear = random.Coin();
@@ -174,12 +188,12 @@ TEST_P(CrashPoints, RecoveryMayCrashAtEachOfItsOperations) {
           absl::StrCat(Name(), ": crash after operation ", after, ", then after operation ",
                        in_recovery, " of recovery");
       world.PlanCrash(world.operations() + in_recovery, !tear);
-      const auto recovered = world.Live(10, true);
+      const auto recovered = world.Live(kFirstRecovery, true);
       if (recovered.ok()) break;  // it had no more operations
       if (!absl::IsAborted(recovered) && !Check(world, recovered, where)) return;
       world.Crash(second);
       ++points;
-      if (!Check(world, world.LiveOn(11, 1), where)) return;
+      if (!Check(world, world.LiveOn(kFirstRecovery + 1, 1), where)) return;
     }
   }
   std::printf("crash points in recovery (%s): points=%llu\n", Name().c_str(),
@@ -192,7 +206,8 @@ TEST_P(CrashPoints, ManySeedsOfTornAndReorderedPowerLosses) {
   for (uint64_t seed = 2; seed < 32; ++seed) {
     sim::SimRandom random(seed);
     World counted(GetParam(), seed);
-    if (!Check(counted, counted.LiveOn(0, kLives), absl::StrCat("seed ", seed))) return;
+    if (!Check(counted, counted.LiveOn(0, LivesOf(GetParam())), absl::StrCat("seed ", seed)))
+      return;
     const uint64_t operations = counted.operations();
     for (uint64_t after = random.Below(4); after < operations; after += 1 + random.Below(6)) {
       World world(GetParam(), seed);
@@ -203,10 +218,10 @@ TEST_P(CrashPoints, ManySeedsOfTornAndReorderedPowerLosses) {
       ++points;
       // A second power loss in the middle of the next life.
       world.PlanCrash(world.operations() + random.Below(60), true);
-      const auto second = world.Live(10);
+      const auto second = world.Live(kFirstRecovery);
       if (!absl::IsAborted(second) && !Check(world, second, where)) return;
       world.Crash(Mode::kPowerRandom);
-      if (!Check(world, world.LiveOn(11, 1), where + ", twice")) return;
+      if (!Check(world, world.LiveOn(kFirstRecovery + 1, 1), where + ", twice")) return;
     }
   }
   std::printf("crash points of many seeds (%s): points=%llu\n", Name().c_str(),
@@ -221,12 +236,12 @@ void FailEach(sim::FaultKind kind, sim::DiskOps operations, log::Profile profile
     world.volume().AddFault({.kind = kind, .operations = operations, .times = 1, .skip = skip});
     int life = 0;
     absl::Status lived;
-    for (; life < kLives; ++life) lived.Update(world.Live(life));
+    for (; life < LivesOf(profile); ++life) lived.Update(world.Live(life));
     const auto& counters = world.volume().counters();
     if (counters.io_errors + counters.no_space + counters.syncs_lying == 0) break;
     ++struck;
     world.Crash(Mode::kPowerRandom);
-    const auto recovered = world.Live(10);
+    const auto recovered = world.Live(kFirstRecovery);
     ASSERT_TRUE(recovered.ok()) << "failing operation " << skip << ": " << lived << "; "
                                 << recovered << world.Trace();
     ASSERT_EQ(world.ledger().violations(), std::vector<std::string>())

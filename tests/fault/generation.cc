@@ -46,7 +46,7 @@ absl::Status Generation::Run() {
     if (writer_->WantsSpare()) {
       if (auto s = writer_->PrepareSpare(); absl::IsAborted(s)) return s;
     }
-    if (options_.tidy && unit == options_.units / 2) {
+    if ((unit + 1) % options_.checkpoint_every == 0 && unit + 1 < options_.units) {
       if (auto s = WriteCheckpoint(); !s.ok()) return s;
       if (auto s = RemoveOld(); !s.ok()) return s;
     }

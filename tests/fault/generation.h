@@ -24,9 +24,9 @@ namespace semper::fault {
 struct GenerationOptions {
   log::Profile profile = log::Profile::kLocal;
   uint64_t segment_bytes = 12 << 10;
-  int units = 8;      // group commits
-  bool tidy = true;   // a checkpoint in the middle, then removal of what is old
-  uint64_t seed = 0;  // of what is written
+  int units = 8;             // group commits
+  int checkpoint_every = 5;  // units; then what is old is removed, on the local profile reused
+  uint64_t seed = 0;         // of what is written
 };
 
 class Generation {
