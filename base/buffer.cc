@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -88,6 +89,7 @@ Chunk* BufferPool::Take(size_t bytes) {
     if (first != nullptr) {
       chunk = std::exchange(first, first->next_free);
       kept_bytes_ -= capacity;
+      kept_bytes_min_ = std::min(kept_bytes_min_, kept_bytes_);
     }
   }
   if (chunk == nullptr) chunk = NewChunk(this, capacity);
@@ -106,6 +108,20 @@ void BufferPool::Return(Chunk* chunk) {
   Chunk*& first = free_[ListOf(capacity)];
   chunk->next_free = std::exchange(first, chunk);
   kept_bytes_ += capacity;
+}
+
+bool BufferPool::Trim() {
+  size_t unused = kept_bytes_min_;
+  for (size_t list = free_.size(); list-- > 0;) {
+    while (free_[list] != nullptr && free_[list]->capacity <= unused) {
+      Chunk* const chunk = std::exchange(free_[list], free_[list]->next_free);
+      unused -= chunk->capacity;
+      kept_bytes_ -= chunk->capacity;
+      DeleteChunk(chunk);
+    }
+  }
+  kept_bytes_min_ = kept_bytes_;
+  return kept_bytes_ != 0;
 }
 
 Buffer BufferPool::Copy(std::span<const std::byte> bytes) {

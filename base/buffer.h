@@ -71,8 +71,8 @@ class Buffer {
 //
 // Chunks come in powers of two from 256 B to `chunk_bytes`, which is one itself; larger ones are
 // made to measure. A chunk that comes back is kept for the next who takes its size, newest first
-// (its bytes are likely still in a cache), as long as all that is kept stays below
-// `keep_bytes_max`.
+// (its bytes are likely still in a cache, and the kernel need not clear pages for it), as long as
+// all that is kept stays below `keep_bytes_max`. Trim gives back what a quieter time does not need.
 class BufferPool {
  public:
   static constexpr size_t kKeepBytesMax = size_t{16} << 20;
@@ -90,6 +90,10 @@ class BufferPool {
   static void Drop(Chunk* chunk) {
     if (--chunk->references == 0) chunk->pool->Return(chunk);
   }
+
+  // Frees as many bytes of kept chunks as were never used since the last Trim. True if any are kept
+  // on: then call it again after a while.
+  bool Trim();
 
   // A buffer with a copy of `bytes`.
   Buffer Copy(std::span<const std::byte> bytes);
@@ -113,6 +117,7 @@ class BufferPool {
   const size_t keep_bytes_max_;
   size_t in_use_bytes_ = 0;
   size_t kept_bytes_ = 0;
+  size_t kept_bytes_min_ = 0;          // since the last Trim
   std::array<Chunk*, kSizes> free_{};  // by the width of the capacity; within one, newest first
 };
 

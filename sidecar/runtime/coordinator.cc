@@ -15,11 +15,12 @@ using core::Batch;
 using core::Epoch;
 using core::FrameHeader;
 using core::Index;
-using core::Slot;
 
 namespace {
 constexpr std::chrono::milliseconds kStallLimit{100};
-constexpr uint64_t kReuseFilesMin = 2;  // segments that wait to be written anew
+constexpr std::chrono::seconds kTrimPeriod{1};
+constexpr size_t kKeptIdleBytes = 4u << 20;  // not worth a timer
+constexpr uint64_t kReuseFilesMin = 2;       // segments that wait to be written anew
 constexpr uint64_t kReuseFilesMax = 64;
 }  // namespace
 
@@ -44,7 +45,7 @@ Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& exec
       loop_(loop),
       disk_(disk),
       executor_(executor),
-      pool_(options_.chunk_bytes, options_.receive_bytes_max),
+      pool_(options_.chunk_bytes, options_.receive_bytes_max, options_.receive_bytes_max),
       arena_(pool_),
       link_(loop, arena_, *this),
       resolver_({options_.peers, options_.peer_dns}, loop, executor),
@@ -143,6 +144,16 @@ void Coordinator::ApplyFlow() {
   link_.PauseReading(held > held_max ||
                      checkpointer_.backlog_bytes() > options_.receive_bytes_max / 2);
   if (congested && !watch_) WatchLink();
+  if (!trim_ && pool_.kept_bytes() > kKeptIdleBytes) TrimMemory();
+}
+
+// Memory that a burst needed goes back to the system once it is over.
+void Coordinator::TrimMemory() {
+  trim_ = loop_.After(kTrimPeriod, [this] {
+    trim_.reset();
+    pool_.Trim();
+    if (pool_.kept_bytes() > kKeptIdleBytes) TrimMemory();
+  });
 }
 
 void Coordinator::WatchLink() {

@@ -146,6 +146,7 @@ class Coordinator : private core::EffectSink,
   void Touch();  // an event has come: the round's end is the core's
   void EndOfRound();
   void ApplyFlow();  // pauses and resumes what comes in
+  void TrimMemory();
   void WatchLink();  // a service that stopped reading is fed from the files
   void AnswerCheckpoints(const absl::StatusOr<admin::CheckpointRef>& answer);
   void Run(Lane lane, std::function<void()> work, std::function<void()> done);
@@ -203,6 +204,7 @@ class Coordinator : private core::EffectSink,
 
   std::unique_ptr<Timer> wake_;
   std::unique_ptr<Timer> watch_;
+  std::unique_ptr<Timer> trim_;
   bool stalled_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 

@@ -74,6 +74,28 @@ TEST(BufferPool, MapsLargeChunksWhollyWritable) {
   EXPECT_EQ(pool.kept_bytes(), 2 * kMiB);
 }
 
+TEST(BufferPool, TrimFreesWhatWasNotUsedSinceTheLastOne) {
+  BufferPool pool(4096, 65536);
+  Chunk* chunks[4];
+  for (Chunk*& chunk : chunks) chunk = pool.Take(4096);
+  for (Chunk* chunk : chunks) BufferPool::Drop(chunk);
+  EXPECT_TRUE(pool.Trim());
+  EXPECT_EQ(pool.kept_bytes(), 4u * 4096);  // all of them were in use a moment ago
+  Chunk* const busy = pool.Take(4096);
+  BufferPool::Drop(busy);
+  EXPECT_TRUE(pool.Trim());
+  EXPECT_EQ(pool.kept_bytes(), 4096u);
+}
+
+TEST(BufferPool, TrimTwiceFreesAllOfAPoolAtRest) {
+  BufferPool pool(4096, 65536);
+  BufferPool::Drop(pool.Take(4096));
+  BufferPool::Drop(pool.Take(256));
+  EXPECT_TRUE(pool.Trim());
+  EXPECT_FALSE(pool.Trim());
+  EXPECT_EQ(pool.kept_bytes(), 0u);
+}
+
 TEST(BufferPool, IsFullFromItsLimitOnAndStillGives) {
   BufferPool pool(4096, 8192);
   Chunk* const first = pool.Take(4096);
