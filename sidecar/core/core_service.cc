@@ -175,7 +175,7 @@ absl::Status Core::OnDestination(Slot slot, std::string_view name) {
 
 absl::Status Core::OnOutput(const FrameHeader& frame, Buffer payload) {
   if (frame.index == 0 || frame.index > Raw(delivered_)) {
-    const absl::Status s =
+    absl::Status s =
         absl::InvalidArgumentError(absl::StrCat("an output names cause ", frame.index, " but only ",
                                                 Raw(delivered_), " inputs were delivered"));
     ServiceFault(s);
@@ -197,7 +197,7 @@ absl::Status Core::OnOutput(const FrameHeader& frame, Buffer payload) {
 
 absl::Status Core::OnDone(Index index, uint64_t next_timer) {
   if (index > delivered_) {
-    const absl::Status s = absl::InvalidArgumentError(absl::StrCat(
+    absl::Status s = absl::InvalidArgumentError(absl::StrCat(
         "done with input ", Raw(index), " but only ", Raw(delivered_), " were delivered"));
     ServiceFault(s);
     return s;
@@ -238,8 +238,7 @@ void Core::OnWake() {
 
 absl::Status Core::OnImpulse(const FrameHeader& frame, Buffer payload) {
   if (!live_told_) {
-    const absl::Status s =
-        absl::FailedPreconditionError("an impulse before this generation is live");
+    absl::Status s = absl::FailedPreconditionError("an impulse before this generation is live");
     ServiceFault(s);
     return s;
   }
@@ -254,7 +253,7 @@ absl::Status Core::OnImpulse(const FrameHeader& frame, Buffer payload) {
 
 absl::Status Core::OnCheckpointBegin(Index index) {
   if (index != checkpoint_cut_ || Raw(checkpoint_cut_) == 0) {
-    const absl::Status s = absl::InvalidArgumentError(
+    absl::Status s = absl::InvalidArgumentError(
         absl::StrCat("a checkpoint at ", Raw(index), " was not asked for"));
     ServiceFault(s);
     return s;

@@ -36,8 +36,8 @@ class Dialer::Link : public Stream::Handler,
     heard_ = true;
     failure_.clear();
     const absl::Status s = reader_->Read(*stream_, *this, kReadBudgetBytes,
-                                         [&](const FrameHeader& header, Buffer payload) {
-                                           Take(header, std::move(payload));
+                                         [&](const FrameHeader& header, const Buffer& payload) {
+                                           Take(header, payload);
                                            return stream_ != nullptr && failure_.empty();
                                          });
     if (!stream_) return;
@@ -141,7 +141,7 @@ class Dialer::Link : public Stream::Handler,
     writer_.Flush(*stream_);
   }
 
-  void Take(const FrameHeader& header, Buffer payload) {
+  void Take(const FrameHeader& header, const Buffer& payload) {
     if (header.kind == FrameKind::kAck) {
       if (welcomed_) dialer_.handler_.OnAck(slot_, {header.first_sequence, header.crc});
       return;

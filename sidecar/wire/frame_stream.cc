@@ -53,9 +53,9 @@ std::optional<core::FrameHeader> FrameReader::Complete(Check& check, absl::Statu
   if (partial_.size() < core::kFrameHeaderBytes) return std::nullopt;
   const core::FrameHeader header = core::FrameHeader::Decode(partial_.data());
   if (!checked_) {
-    std::string why = check.Refusal(header, partial_.data());
+    const std::string why = check.Refusal(header, partial_.data());
     if (!why.empty()) {
-      refused = absl::InvalidArgumentError(std::move(why));
+      refused = absl::InvalidArgumentError(why);
       return std::nullopt;
     }
     checked_ = true;

@@ -24,7 +24,8 @@ inline constexpr SimNanos kSecond = 1'000'000'000;
 struct SimEventId {
   SimNanos time = 0;
   uint64_t sequence = 0;  // 0: none
-  auto operator<=>(const SimEventId&) const = default;
+  auto operator<=>(const SimEventId&) const =
+      default;  // NOLINT(modernize-use-nullptr): its mistake
 };
 
 class SimScheduler {
