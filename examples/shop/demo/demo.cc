@@ -18,12 +18,12 @@ volatile std::sig_atomic_t interrupted = 0;
 
 constexpr uint64_t kFewPackages = 1000;
 constexpr uint64_t kUnknown = UINT64_MAX;  // orders placed, when the shop stood still
-constexpr std::chrono::seconds kReportLimit{20};
+constexpr std::chrono::seconds kReportLimit{60};
 constexpr milliseconds kReportEvery{400};
 
 // Small files and frequent checkpoints, so that kills hit them, and a restart has little to read.
-const std::vector<std::string> kCoordinatorFlags = {"--segment-bytes=4MiB",
-                                                    "--checkpoint-every-bytes=8MiB"};
+const std::vector<std::string> kCoordinatorFlags = {"--segment-bytes=1MiB",
+                                                    "--checkpoint-every-bytes=2MiB"};
 
 std::string OwnDirectory() {
   std::error_code error;
@@ -82,8 +82,9 @@ bool Demo::Prepare() {
   stack_ = std::make_unique<Stack>(std::move(stack));
   begin_ = Clock::now();
   if (!stack_->Start(why_)) return false;
-  killer_ =
-      std::make_unique<Killer>(*stack_, options_.seed, options_.quota, [this] { return OnIdle(); });
+  killer_ = std::make_unique<Killer>(*stack_, options_.seed, options_.quota,
+                                     std::chrono::seconds(options_.patience), dir_.File("kills"),
+                                     [this] { return OnIdle(); });
   if (options_.quota.kills == 0)
     stack_->page().limit = std::max(options_.orders, snapshot_->packages());
   return killer_->WaitForFirst();

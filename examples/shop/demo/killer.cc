@@ -1,5 +1,6 @@
 #include "examples/shop/demo/killer.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
 
@@ -12,8 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-// How long the shop may stand still before that is a failure: well above every back-off.
-constexpr std::chrono::seconds kStandstill{15};
 constexpr milliseconds kMomentLimit{
     400};  // a checkpoint or segment that does not come by then is not waited for
 constexpr milliseconds kTogetherLimit{1};
@@ -25,6 +24,15 @@ uint64_t Killer::CallsUnderWay() const {
   const uint64_t taken = orders.taken.load();
   const uint64_t confirmed = orders.confirmed.load();
   return taken > confirmed ? taken - confirmed : 0;
+}
+
+void Killer::Log(const std::string& text) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  // Like the coordinators' lines. Flushed at once: the file is for failures.
+  log_ << fmt::format("{:%FT%T}.{:06}Z {}", fmt::gmtime(micros / 1'000'000), micros % 1'000'000,
+                      text)
+       << std::endl;
 }
 
 bool Killer::Idle(nanoseconds time) {
@@ -54,6 +62,8 @@ void Killer::NoteRecoveries() {
   std::erase_if(open_, [&](const Open& open) {
     if (settled <= open.submitted) return false;
     recoveries_.push_back(std::chrono::duration<double, std::milli>(now - open.at).count());
+    Log(fmt::format("recovered in {:.1f} ms: {}; {} confirmed", recoveries_.back(), open.what,
+                    settled));
     return true;
   });
 }
@@ -66,10 +76,10 @@ bool Killer::WaitUntil(const std::function<bool()>& met, const char* what) {
     if (const uint64_t now = stack_.page().orders.settled.load(); now != settled) {
       settled = now;
       moved = Clock::now();
-    } else if (Clock::now() - moved > kStandstill) {
+    } else if (Clock::now() - moved > patience_) {
       why_ =
           fmt::format("no order was confirmed for {} s while waiting for {}; the last kill was {}",
-                      kStandstill.count(), what, last_);
+                      patience_.count(), what, last_);
       return false;
     }
   }
@@ -115,7 +125,9 @@ bool Killer::KillOne(Role role, bool whole, Moment moment) {
   const auto now = Clock::now();
   if (!stack_.Kill(role, whole)) return false;
   last_ = fmt::format("{} {}", NameOf(role), NameOf(moment));
-  open_.push_back({now, submitted});
+  open_.push_back({now, last_, submitted});
+  Log(fmt::format("{}{}, {} submitted, {} unanswered", last_, counts ? "" : " (does not count)",
+                  submitted, CallsUnderWay()));
   if (counts) {
     ++counts_.kills;
     ++counts_.role[static_cast<size_t>(role)];

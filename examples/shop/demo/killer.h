@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
@@ -17,8 +18,15 @@ class Killer {
   using Clock = std::chrono::steady_clock;
 
   // `on_idle` is called about every millisecond while the killer waits; false ends everything.
-  Killer(Stack& stack, uint64_t seed, const Quota& quota, std::function<bool()> on_idle)
-      : stack_(stack), plan_(seed, quota), on_idle_(std::move(on_idle)) {}
+  // When no order is confirmed for as long as `patience`, the shop counts as dead.
+  // `log`: a file for a line about each kill and each recovery.
+  Killer(Stack& stack, uint64_t seed, const Quota& quota, std::chrono::seconds patience,
+         const std::string& log, std::function<bool()> on_idle)
+      : stack_(stack),
+        plan_(seed, quota),
+        patience_(patience),
+        on_idle_(std::move(on_idle)),
+        log_(log, std::ios::app) {}
 
   // Kills until the plan is complete. False with a sentence in why() if the shop did not come back,
   // or a process ended by itself, or on_idle said no.
@@ -44,6 +52,7 @@ class Killer {
  private:
   struct Open {  // a kill that has not been recovered from
     Clock::time_point at;
+    std::string what;
     uint64_t submitted = 0;
   };
 
@@ -55,14 +64,17 @@ class Killer {
   bool KillOne(Role role, bool whole, Moment moment);
 
   uint64_t CallsUnderWay() const;
+  void Log(const std::string& text);  // a line with the time in the file of kills
 
   Stack& stack_;
   KillPlan plan_;
+  const std::chrono::seconds patience_;
   const std::function<bool()> on_idle_;
   KillCounts counts_;
   std::vector<Open> open_;
   std::vector<double> recoveries_;
   std::chrono::nanoseconds together_gap_max_{0};
+  std::ofstream log_;
   std::string why_;
   std::string last_ = "none";
 };

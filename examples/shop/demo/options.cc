@@ -9,7 +9,8 @@ namespace shop::demo {
 namespace {
 
 constexpr char kUsage[] =
-    R"(usage: shop_demo [--orders N] [--kills K] [--seed S] [--sabotage] [--each N] [--together N] [--keep]
+    R"(usage: shop_demo [--orders N] [--kills K] [--seed S] [--sabotage] [--each N] [--together N]
+                 [--patience N] [--keep]
 
 Runs a shop of two immortals on a snapshot of this machine's package index, kills its four processes with SIGKILL while
 calls are under way, and compares the books at the end with totals that awk computed from the snapshot.
@@ -20,6 +21,7 @@ calls are under way, and compares the books at the end with totals that awk comp
   --sabotage    use a coordinator that does not suppress duplicates; the books must show it
   --each N      kill each of the four processes at least N times
   --together N  kill both coordinators within a millisecond at least N times
+  --patience N  fail when no order was confirmed for N seconds (default: 30)
   --keep        keep the directory with logs and what the processes wrote; it is kept anyway if the demo fails
 
 The directory is made below $TMPDIR, or /tmp, or /var/tmp if /tmp is memory.
@@ -36,6 +38,7 @@ uint64_t* NumberFor(std::string_view name, Options& options) {
   if (name == "--orders") return &options.orders;
   if (name == "--kills") return &options.quota.kills;
   if (name == "--seed") return &options.seed;
+  if (name == "--patience") return &options.patience;
   if (name == "--each") return &options.quota.each;
   if (name == "--together") return &options.quota.together;
   return nullptr;

@@ -13,6 +13,7 @@ struct Options {
   uint64_t orders = 0;  // at least so many; 0: one round
   Quota quota;
   uint64_t seed = 1;
+  uint64_t patience = 30;  // seconds that the shop may stand still before that is a failure
   bool sabotage = false;
   bool keep = false;
 };

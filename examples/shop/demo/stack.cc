@@ -94,12 +94,12 @@ bool Stack::Start(std::string& why) {
   std::filesystem::create_directory(File("logs"), error);
   std::string orders, stock;
   if (!CreateImmortal(kOrders, orders, why) || !CreateImmortal(kStock, stock, why)) return false;
-  const int orders_port = FindFreePort(options_.random);
-  const int stock_port = FindFreePort(options_.random + static_cast<uint64_t>(orders_port) + 1);
-  AddCoordinator(kOrders, orders_port, kStock, stock_port, orders);
+  orders_port_ = FindFreePort(options_.random);
+  stock_port_ = FindFreePort(options_.random + static_cast<uint64_t>(orders_port_) + 1);
+  AddCoordinator(kOrders, orders_port_, kStock, stock_port_, orders);
   AddService(kOrders,
              {"--catalog=" + options_.catalog, fmt::format("--window={}", options_.window)});
-  AddCoordinator(kStock, stock_port, kOrders, orders_port, stock);
+  AddCoordinator(kStock, stock_port_, kOrders, orders_port_, stock);
   AddService(kStock, {});
   orders_watch_ = std::make_unique<LogWatch>(LogDir(true));
   stock_watch_ = std::make_unique<LogWatch>(LogDir(false));

@@ -46,6 +46,7 @@ class Stack {
   Page& page() { return *page_; }
   Process& process(Role role) { return *processes_[static_cast<size_t>(role)]; }
   LogWatch& watch(bool orders) { return orders ? *orders_watch_ : *stock_watch_; }
+  int peer_port(bool orders) const { return orders ? orders_port_ : stock_port_; }
   std::string ReportFile(bool orders) const;
   std::string LogDir(bool orders) const;
 
@@ -71,6 +72,8 @@ class Stack {
 
   const StackOptions options_;
   Page* page_ = nullptr;
+  int orders_port_ = 0;
+  int stock_port_ = 0;
   std::vector<std::unique_ptr<Process>> processes_;  // in the order of Role
   std::array<bool, kRoles.size()> killed_{};         // and not yet started again
   std::unique_ptr<LogWatch> orders_watch_;
