@@ -155,11 +155,12 @@ void Demo::Summarise() {
               static_cast<unsigned long long>(counts.together),
               static_cast<long long>(killer_->together_gap_max().count() / 1000));
   std::printf("demo: of them%s\n", moments.c_str());
-  std::printf("demo: log: %llu segments and %llu checkpoints begun\n",
-              static_cast<unsigned long long>(stack_->watch(true).segments() +
-                                              stack_->watch(false).segments()),
-              static_cast<unsigned long long>(stack_->watch(true).checkpoints() +
-                                              stack_->watch(false).checkpoints()));
+  const uint64_t segments = stack_->watch(true).segments() + stack_->watch(false).segments();
+  const uint64_t checkpoints =
+      stack_->watch(true).checkpoints() + stack_->watch(false).checkpoints();
+  std::printf("%s\n",
+              fmt::format("demo: log: {} segments and {} checkpoints begun", segments, checkpoints)
+                  .c_str());
 }
 
 int Demo::Fail(const std::string& figures) {

@@ -33,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 
 pid_t Fork(const std::vector<std::string>& command, int out, int error) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& argument : command)
     arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);

@@ -83,7 +83,10 @@ TEST_F(SidecarTest, CountsOnAfterItsServiceWasKilled) {
     Feed(1);
     ASSERT_TRUE(WaitForTotals(round)) << ContentOf(File("log"));
     ASSERT_TRUE(WaitFor([&] { return CounterPid() > 0; }));
-    ASSERT_EQ(kill(CounterPid(), SIGKILL), 0);
+    const pid_t counter = CounterPid();
+    ASSERT_EQ(kill(counter, SIGKILL), 0);
+    // It does not go at once, and would take the next number with it.
+    ASSERT_TRUE(WaitFor([&] { return kill(counter, 0) != 0; }));
   }
   const std::vector<Total> totals = Totals();
   EXPECT_EQ(totals.back().total, 5);
