@@ -172,7 +172,9 @@ TEST_F(LogWriterTest, SyncsCopiesBeforeItSeals) {
 
 TEST_F(LogWriterTest, BeginsTheNextSegmentOnlyWhenTheCopiesInTheOldOneAreDurable) {
   Start();
+  // The second copy has no room beside the first; after a single one the seal would sync anyway.
   ASSERT_TRUE(leader_->WriteUnsynced({std::string(30000, 'a')}).ok());
+  ASSERT_TRUE(leader_->WriteUnsynced({std::string(30000, 'b')}).ok());
   disk_.ForgetOperations();
   auto next = Leader::TakeOver(disk_, {.segment_bytes = 8192});
   ASSERT_TRUE(next.ok());
