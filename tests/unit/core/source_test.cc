@@ -20,11 +20,6 @@ class SourceTest : public CoreTest {
   }
 };
 
-TEST_F(SourceTest, IsLoggedAndDeliveredBeforeItIsWritten) {
-  OrdersSends(1, {"a", "b"});
-  EXPECT_THAT(Effects(), ElementsAre("log peer 3+2", "deliver peer 3+2"));
-}
-
 TEST_F(SourceTest, AckWaitsForTheCommit) {
   OrdersSends(1, {"a", "b"});
   core_.EndOfRound();
@@ -32,6 +27,11 @@ TEST_F(SourceTest, AckWaitsForTheCommit) {
   EXPECT_THAT(Effects("ack"), IsEmpty());
   NoNewerClaim();
   EXPECT_THAT(Effects("ack"), ElementsAre("ack 7 2"));
+}
+
+TEST_F(SourceTest, IsLoggedAndDeliveredBeforeItIsWritten) {
+  OrdersSends(1, {"a", "b"});
+  EXPECT_THAT(Effects(), ElementsAre("log peer 3+2", "deliver peer 3+2"));
 }
 
 TEST_F(SourceTest, KnownFrameIsDropped) {
