@@ -44,6 +44,13 @@ inline bool WaitFor(const std::function<bool()>& met,
   return true;
 }
 
+// False for a zombie, too: whether somebody collects it is up to process 1.
+inline bool IsAlive(pid_t pid) {
+  const std::string stat = ContentOf("/proc/" + std::to_string(pid) + "/stat");
+  const size_t name_end = stat.rfind(')');
+  return name_end != std::string::npos && stat.substr(name_end, 3) != ") Z";
+}
+
 class WorkDirTest : public testing::Test {
  protected:
   WorkDirTest() : dir_(WorkDir::Make(why_not_)) {

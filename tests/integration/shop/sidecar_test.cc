@@ -86,7 +86,7 @@ TEST_F(SidecarTest, CountsOnAfterItsServiceWasKilled) {
     const pid_t counter = CounterPid();
     ASSERT_EQ(kill(counter, SIGKILL), 0);
     // It does not go at once, and would take the next number with it.
-    ASSERT_TRUE(WaitFor([&] { return kill(counter, 0) != 0; }));
+    ASSERT_TRUE(WaitFor([&] { return !IsAlive(counter); }));
   }
   const std::vector<Total> totals = Totals();
   EXPECT_EQ(totals.back().total, 5);
@@ -100,7 +100,7 @@ TEST_F(SidecarTest, CountsOnAfterEverythingWasKilled) {
     const pid_t counter = CounterPid();
     sidecar_->Kill();
     // It goes along, but not at once, and would take the next number with it.
-    ASSERT_TRUE(WaitFor([&] { return kill(counter, 0) != 0; }));
+    ASSERT_TRUE(WaitFor([&] { return !IsAlive(counter); }));
     ASSERT_TRUE(sidecar_->Start());
   }
   const std::vector<Total> totals = Totals();
@@ -128,7 +128,7 @@ TEST_F(SidecarTest, DrainsOnSigtermAndTakesItsServiceAlong) {
   const std::optional<int> status = sidecar_->WaitFor(std::chrono::seconds(20));
   ASSERT_TRUE(status.has_value());
   EXPECT_TRUE(WIFEXITED(*status) && WEXITSTATUS(*status) == 0) << DescribeStatus(*status);
-  EXPECT_TRUE(WaitFor([&] { return kill(service, 0) != 0; }));
+  EXPECT_TRUE(WaitFor([&] { return !IsAlive(service); }));
 }
 
 TEST_F(SidecarTest, RefusesAVolumeWithoutGenesis) {
