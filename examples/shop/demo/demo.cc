@@ -105,6 +105,7 @@ bool Demo::Finish() {
 }
 
 bool Demo::LastKill() {
+  if (options_.quota.kills == 0) return true;
   phase_ = "killing all four";
   stack_->KillAll();
   if (!stack_->RestartDead(why_)) return false;

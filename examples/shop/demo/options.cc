@@ -16,7 +16,7 @@ Runs a shop of two immortals on a snapshot of this machine's package index, kill
 calls are under way, and compares the books at the end with totals that awk computed from the snapshot.
 
   --orders N    place at least N orders (default: one for each package); more, in whole rounds, while kills are to come
-  --kills K     kill at least K times with unanswered calls under way (default: 60); 0: never
+  --kills K     kill at least K times with unanswered calls under way (default: 60); 0: never, not even at the end
   --seed S      of the choice of processes and moments (default: 1); the machine's timing adds its own
   --sabotage    use a coordinator that does not suppress duplicates; the books must show it
   --each N      kill each of the four processes at least N times
