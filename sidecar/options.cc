@@ -57,12 +57,15 @@ std::vector<ConfigKey> AddressKeys() {
                 "Where other immortals connect, as ADDRESS:PORT with a literal address; port 0 "
                 "takes a free one. Only a loopback address is safe on an open network. Empty: "
                 "nowhere."),
-      ListKey("peer", "", restart,
-              "Where an immortal is found, as NAMESPACE/NAME=HOST:PORT. Goes before peer-dns."),
+      ListKey("peer", "", ConfigClass::kLive,
+              "Where an immortal is found, as NAMESPACE/NAME=HOST:PORT[,HOST:PORT...] with the "
+              "addresses of all its members; the leader is looked for among them. The same name "
+              "again adds addresses. Goes before peer-dns."),
       StringKey("peer-dns", "", restart,
                 "Where all other immortals are found, as HOST:PORT with {namespace} and {name} in "
-                "it, such as {name}.{namespace}.svc.cluster.local:7600. Empty: only those that "
-                "peer names."),
+                "it, such as {name}.{namespace}.svc.cluster.local:7600. Every address that the "
+                "name resolves to is one of a member, so that a headless service fits. Empty: only "
+                "those that peer names."),
       StringKey("admin-http", "127.0.0.1:7601", restart,
                 "Where /livez, /readyz, /startupz and /metrics are served, as ADDRESS:PORT; port "
                 "0 takes a free one. Empty: off."),
@@ -197,17 +200,7 @@ bool IsHostPort(std::string_view text) {
   return colon != std::string_view::npos && colon > 0 && IsPort(text.substr(colon + 1), false);
 }
 
-absl::Status ReadPeers(const Config& config, runtime::Options& options) {
-  for (const std::string& peer : config.List("peer")) {
-    const size_t equals = peer.find('=');
-    const std::string name = peer.substr(0, equals);
-    if (equals == std::string::npos || !IsName(name) || !IsHostPort(peer.substr(equals + 1))) {
-      return Wrong(config, "peer", absl::StrCat("'", peer, "' is no NAMESPACE/NAME=HOST:PORT"));
-    }
-    if (!options.peers.emplace(name, peer.substr(equals + 1)).second) {
-      return Wrong(config, "peer", absl::StrCat(name, " is there twice; name each peer once"));
-    }
-  }
+absl::Status ReadPeerDns(const Config& config, runtime::Options& options) {
   options.peer_dns = config.String("peer-dns");
   if (options.peer_dns.empty()) return absl::OkStatus();
   const std::string example =
@@ -366,6 +359,29 @@ std::string ConfigurationPage() {
       SidecarConfigTable().Markdown());
 }
 
+absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadPeers(const Config& config) {
+  std::map<std::string, std::vector<std::string>> peers;
+  std::string name;
+  for (const std::string& entry : config.List("peer")) {
+    // A comma separates entries of the list, so a further address arrives as one without a name.
+    const size_t equals = entry.find('=');
+    if (equals != std::string::npos) name = entry.substr(0, equals);
+    const std::string address = equals == std::string::npos ? entry : entry.substr(equals + 1);
+    if (!IsName(name) || !IsHostPort(address)) {
+      return Wrong(
+          config, "peer",
+          absl::StrCat("'", entry, "' is no NAMESPACE/NAME=HOST:PORT, nor a further HOST:PORT"));
+    }
+    std::vector<std::string>& addresses = peers[name];
+    if (std::find(addresses.begin(), addresses.end(), address) != addresses.end()) {
+      return Wrong(config, "peer",
+                   absl::StrCat(name, " has ", address, " twice; give each address once"));
+    }
+    addresses.push_back(address);
+  }
+  return peers;
+}
+
 LogLevel ReadLogLevel(const Config& config) {
   return ParseLogLevel(config.Enum("log-level")).value_or(LogLevel::kInfo);
 }
@@ -377,7 +393,10 @@ LogFormat ReadLogFormat(const Config& config) {
 absl::StatusOr<SidecarOptions> ReadOptions(const Config& config) {
   SidecarOptions options;
   if (absl::Status s = ReadIdentity(config, options.runtime); !s.ok()) return s;
-  if (absl::Status s = ReadPeers(config, options.runtime); !s.ok()) return s;
+  auto peers = ReadPeers(config);
+  if (!peers.ok()) return peers.status();
+  options.runtime.peers = *std::move(peers);
+  if (absl::Status s = ReadPeerDns(config, options.runtime); !s.ok()) return s;
   if (absl::Status s = ReadLimits(config, options.runtime); !s.ok()) return s;
   const std::string& profile = config.Enum("log-profile");
   if (profile == "local") options.profile = log::Profile::kLocal;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,7 +42,9 @@ struct SidecarOptions {
 // to do.
 absl::StatusOr<SidecarOptions> ReadOptions(const Config& config);
 
-// The two live keys, for a reload: a configuration that was checked when it was read.
+// The live keys, for a reload. ReadPeers checks as ReadOptions does; the others take a
+// configuration that was checked when it was read.
+absl::StatusOr<std::map<std::string, std::vector<std::string>>> ReadPeers(const Config& config);
 LogLevel ReadLogLevel(const Config& config);
 LogFormat ReadLogFormat(const Config& config);
 

@@ -25,9 +25,11 @@ class Dialer::Link : public Stream::Handler,
   void Begin() {
     state_ = "resolving";
     dialer_.resolver_.Resolve(
-        name_, [self = weak_from_this()](absl::StatusOr<std::string> address) {
-          if (auto link = self.lock(); link && !link->closed_ && !link->stream_)
-            link->Dial(std::move(address));
+        name_, [self = weak_from_this()](absl::StatusOr<std::vector<std::string>> addresses) {
+          const auto link = self.lock();
+          if (!link || link->closed_ || link->stream_) return;
+          if (!addresses.ok()) return link->Redial(std::string(addresses.status().message()));
+          link->Dial((*addresses)[link->turn_++ % addresses->size()]);
         });
   }
 
@@ -104,12 +106,11 @@ class Dialer::Link : public Stream::Handler,
   const std::string& state() const { return state_; }
 
  private:
-  void Dial(absl::StatusOr<std::string> address) {
-    if (!address.ok()) return Redial(std::string(address.status().message()));
-    state_ = absl::StrCat("dialling ", *address);
+  void Dial(const std::string& address) {
+    state_ = absl::StrCat("dialling ", address);
     dial_ =
-        dialer_.loop_.Dial(*address, kHandshakeLimit,
-                           [this, to = *address](absl::StatusOr<std::unique_ptr<Stream>> stream) {
+        dialer_.loop_.Dial(address, kHandshakeLimit,
+                           [this, to = address](absl::StatusOr<std::unique_ptr<Stream>> stream) {
                              if (closed_) return;
                              if (!stream.ok())
                                return Redial(absl::StrCat(to, ": ", stream.status().message()));
@@ -237,6 +238,7 @@ class Dialer::Link : public Stream::Handler,
   std::optional<std::chrono::nanoseconds>
       away_since_;  // without a welcome, since it was last tried or lost
   std::string failure_;
+  size_t turn_ = 0;  // number of the next dial: each goes to the next address
   bool closed_ = false;
   bool welcomed_ = false;
   bool wants_room_ = false;

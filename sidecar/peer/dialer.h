@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,13 +29,13 @@ class DestinationHandler {
   virtual void OnRefusedByPeer(core::Slot slot, const v1::PeerRefused& refused) = 0;
 };
 
-// Finds the address of an immortal: "host:port" with a literal host, or "unix:/path". Asked anew
-// before each attempt.
+// Finds the addresses of an immortal's members: "host:port" with a literal host, or "unix:/path";
+// at least one, or an error. Asked again and again, so that a change needs no restart.
 class Resolver {
  public:
   virtual ~Resolver() = default;
   virtual void Resolve(const std::string& name,
-                       std::function<void(absl::StatusOr<std::string>)> done) = 0;
+                       std::function<void(absl::StatusOr<std::vector<std::string>>)> done) = 0;
 };
 
 class Dialer {

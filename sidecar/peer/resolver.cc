@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -21,38 +22,63 @@ bool IsLiteral(const std::string& host) {
          (bracketed && inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &ignored) == 1);
 }
 
-absl::StatusOr<std::string> AskSystem(const std::string& host, const std::string& port) {
+// Nothing to look up in it: a literal, a path, or nothing that a resolver could make sense of.
+bool IsFinal(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  return absl::StartsWith(address, "unix:") || colon == std::string::npos ||
+         IsLiteral(address.substr(0, colon));
+}
+
+void AddOnce(std::vector<std::string>& addresses, std::string address) {
+  if (std::find(addresses.begin(), addresses.end(), address) == addresses.end())
+    addresses.push_back(std::move(address));
+}
+
+// Appends what the system knows of the host in `entry` ("host:port").
+absl::Status AskSystem(const std::string& entry, std::vector<std::string>& addresses) {
+  const size_t colon = entry.rfind(':');
+  const std::string host = entry.substr(0, colon);
+  const std::string port = entry.substr(colon + 1);
+  const auto failed = [&](int error) {
+    return absl::UnavailableError(absl::StrCat("cannot resolve ", host, ": ", gai_strerror(error)));
+  };
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
-  if (const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0) {
-    return absl::UnavailableError(absl::StrCat("cannot resolve ", host, ": ", gai_strerror(error)));
+  int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
+  if (error != 0) return failed(error);
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, &freeaddrinfo);
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    char text[NI_MAXHOST];
+    error =
+        getnameinfo(one->ai_addr, one->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+    if (error != 0) return failed(error);
+    AddOnce(addresses, one->ai_family == AF_INET6 ? absl::StrCat("[", text, "]:", port)
+                                                  : absl::StrCat(text, ":", port));
   }
-  char text[NI_MAXHOST];
-  const int error =
-      getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
-  const bool six = found->ai_family == AF_INET6;
-  freeaddrinfo(found);
-  if (error != 0)
-    return absl::UnavailableError(absl::StrCat("cannot resolve ", host, ": ", gai_strerror(error)));
-  return six ? absl::StrCat("[", text, "]:", port) : absl::StrCat(text, ":", port);
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 class NameResolver::LookUpJob : public Job {
  public:
-  LookUpJob(NameResolver& resolver, uint64_t id, std::string host, std::string port,
-            std::function<void(absl::StatusOr<std::string>)> done)
-      : resolver_(resolver),
-        id_(id),
-        host_(std::move(host)),
-        port_(std::move(port)),
-        done_(std::move(done)) {}
-  void Work() override { answer_ = AskSystem(host_, port_); }
+  LookUpJob(NameResolver& resolver, uint64_t id, std::vector<std::string> entries,
+            std::function<void(absl::StatusOr<std::vector<std::string>>)> done)
+      : resolver_(resolver), id_(id), entries_(std::move(entries)), done_(std::move(done)) {}
+  void Work() override {
+    for (const std::string& entry : entries_) {
+      if (IsFinal(entry)) {
+        AddOnce(addresses_, entry);
+      } else {
+        failure_.Update(AskSystem(entry, addresses_));
+      }
+    }
+  }
   void Done() override {
     const auto done = std::move(done_);
-    absl::StatusOr<std::string> answer = std::move(answer_);
+    absl::StatusOr<std::vector<std::string>> answer = std::move(addresses_);
+    if (answer->empty()) answer = std::move(failure_);
     resolver_.jobs_.erase(id_);  // deletes this
     done(std::move(answer));
   }
@@ -60,10 +86,10 @@ class NameResolver::LookUpJob : public Job {
  private:
   NameResolver& resolver_;
   const uint64_t id_;
-  const std::string host_;
-  const std::string port_;
-  std::function<void(absl::StatusOr<std::string>)> done_;
-  absl::StatusOr<std::string> answer_ = absl::UnknownError("");
+  const std::vector<std::string> entries_;
+  std::function<void(absl::StatusOr<std::vector<std::string>>)> done_;
+  std::vector<std::string> addresses_;
+  absl::Status failure_;  // the first
 };
 
 NameResolver::NameResolver(ResolverOptions options, Loop& loop, Executor& executor)
@@ -71,36 +97,35 @@ NameResolver::NameResolver(ResolverOptions options, Loop& loop, Executor& execut
 
 NameResolver::~NameResolver() = default;
 
-absl::StatusOr<std::string> NameResolver::AddressOf(const std::string& name) const {
-  if (const auto found = options_.addresses.find(name); found != options_.addresses.end())
+absl::StatusOr<std::vector<std::string>> NameResolver::EntriesOf(const std::string& name) const {
+  if (const auto found = options_.addresses.find(name);
+      found != options_.addresses.end() && !found->second.empty()) {
     return found->second;
+  }
   if (options_.dns_template.empty()) {
     return absl::NotFoundError(absl::StrCat("no address is known for ", name,
                                             "; give --peer=", name, "=HOST:PORT or --peer-dns"));
   }
   const size_t slash = name.find('/');
-  return absl::StrReplaceAll(
+  return std::vector<std::string>{absl::StrReplaceAll(
       options_.dns_template,
       {{"{namespace}", name.substr(0, slash)},
-       {"{name}", slash == std::string::npos ? name : name.substr(slash + 1)}});
+       {"{name}", slash == std::string::npos ? name : name.substr(slash + 1)}})};
 }
 
 void NameResolver::Resolve(const std::string& name,
-                           std::function<void(absl::StatusOr<std::string>)> done) {
-  absl::StatusOr<std::string> address = AddressOf(name);
-  const size_t colon = address.ok() ? address->rfind(':') : std::string::npos;
-  if (!address.ok() || absl::StartsWith(*address, "unix:") || colon == std::string::npos ||
-      IsLiteral(address->substr(0, colon))) {
+                           std::function<void(absl::StatusOr<std::vector<std::string>>)> done) {
+  absl::StatusOr<std::vector<std::string>> entries = EntriesOf(name);
+  if (!entries.ok() || std::all_of(entries->begin(), entries->end(), IsFinal)) {
     loop_.Post([alive = std::weak_ptr<bool>(alive_), done = std::move(done),
-                address = std::move(address)] {
-      if (!alive.expired()) done(address);
+                entries = std::move(entries)] {
+      if (!alive.expired()) done(entries);
     });
     return;
   }
   const uint64_t id = next_++;
   auto& job = jobs_[id];
-  job = std::make_unique<LookUpJob>(*this, id, address->substr(0, colon),
-                                    address->substr(colon + 1), std::move(done));
+  job = std::make_unique<LookUpJob>(*this, id, *std::move(entries), std::move(done));
   executor_.Run(Lane::kHousekeeping, *job);
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "sidecar/core/core.h"
@@ -29,8 +30,9 @@ struct Options {
 
   std::string service_address;  // "unix:/path"
   std::string peer_address;     // where other immortals dial; empty: nowhere
-  std::map<std::string, std::string> peers;
-  std::string peer_dns;
+  // Addresses of the members of other immortals, by namespace/name. Goes before peer_dns.
+  std::map<std::string, std::vector<std::string>> peers;
+  std::string peer_dns;  // a template of a name that resolves to all members
 
   log::Profile profile = log::Profile::kLocal;
   uint64_t segment_bytes = 64u << 20;

@@ -33,9 +33,9 @@ runtime::Options Member::OptionsFor(Life& life) {
   options.genesis = runtime::GenesisMode::kCreate;
   options.service_address = life.link;
   for (size_t i = 0; i < world_.names_.size(); ++i) {
-    options.peers[world_.names_[i]] = absl::StrCat("10.0.0.", i + 1, ":7600");
+    options.peers[world_.names_[i]] = {absl::StrCat("10.0.0.", i + 1, ":7600")};
   }
-  options.peer_address = options.peers[name_];
+  options.peer_address = options.peers[name_].front();
   // Small, so that every boundary is met within a few thousand events.
   options.segment_bytes = 8192 + random_.Skewed(256u << 10);
   options.unit_bytes_max = 1024 + random_.Skewed(1u << 20);

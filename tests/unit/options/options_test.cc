@@ -12,6 +12,7 @@ namespace semper {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 absl::StatusOr<ParsedCommandLine> Parse(const std::vector<std::string>& arguments) {
@@ -96,13 +97,37 @@ TEST(Options, ReadPeersGenesisAndProfile) {
             "{name}.{namespace}.svc:7600", "--genesis", "expect:00112233445566778899aabbccddeeFF",
             "--log-profile", "shared", "--peer-listen", "localhost:0"});
   ASSERT_TRUE(options.ok()) << options.status();
-  EXPECT_EQ(options->runtime.peers.at("shop/stock"), "10.0.0.7:7600");
+  EXPECT_THAT(options->runtime.peers.at("shop/stock"), ElementsAre("10.0.0.7:7600"));
   EXPECT_EQ(options->runtime.peers.size(), 2u);
   EXPECT_EQ(options->runtime.genesis, runtime::GenesisMode::kExpect);
   EXPECT_EQ(options->runtime.expected_incarnation[0], std::byte{0});
   EXPECT_EQ(options->runtime.expected_incarnation[15], std::byte{0xff});
   EXPECT_EQ(options->profile, log::Profile::kShared);
   EXPECT_EQ(options->runtime.peer_address, "127.0.0.1:0");
+}
+
+TEST(Options, APeerHasTheAddressesOfAllItsEntries) {
+  const absl::StatusOr<SidecarOptions> options =
+      Read({"--peer", "shop/stock=10.0.0.7:7600,10.0.0.8:7600", "--peer", "shop/mail=mail:7600",
+            "--peer", "shop/stock=[::1]:7600"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_THAT(options->runtime.peers.at("shop/stock"),
+              ElementsAre("10.0.0.7:7600", "10.0.0.8:7600", "[::1]:7600"));
+  EXPECT_THAT(options->runtime.peers.at("shop/mail"), ElementsAre("mail:7600"));
+}
+
+TEST(Options, PeersAreReadAgainWhileTheProcessRuns) {
+  const std::string path = testing::TempDir() + "semper-peers.yaml";
+  std::ofstream(path) << "peer: shop/stock=10.0.0.7:7600\n";
+  const absl::StatusOr<ParsedCommandLine> parsed = Parse({"--config=" + path});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  std::ofstream(path) << "peer: [\"shop/stock=10.0.0.8:7600,10.0.0.9:7600\"]\n";
+  const absl::StatusOr<ConfigReload> reload = ReloadConfig(*parsed, parsed->config);
+  ASSERT_TRUE(reload.ok()) << reload.status();
+  EXPECT_THAT(reload->live, ElementsAre("peer"));
+  const auto peers = ReadPeers(reload->config);
+  ASSERT_TRUE(peers.ok()) << peers.status();
+  EXPECT_THAT(peers->at("shop/stock"), ElementsAre("10.0.0.8:7600", "10.0.0.9:7600"));
 }
 
 TEST(Options, EmptyAddressesTurnServersOff) {
@@ -134,7 +159,9 @@ TEST(Options, NameTheKeyThatIsWrongAndWhereItCameFrom) {
       {{"--peer=shop/stock"}, "'shop/stock' is no NAMESPACE/NAME=HOST:PORT"},
       {{"--peer=stock=a:1"}, "is no NAMESPACE/NAME=HOST:PORT"},
       {{"--peer=a/b=c:0"}, "is no NAMESPACE/NAME=HOST:PORT"},
-      {{"--peer=a/b=c:1", "--peer=a/b=d:2"}, "a/b is there twice"},
+      {{"--peer=c:1"}, "'c:1' is no NAMESPACE/NAME=HOST:PORT"},
+      {{"--peer=a/b=c:1,d"}, "'d' is no NAMESPACE/NAME=HOST:PORT, nor a further HOST:PORT"},
+      {{"--peer=a/b=c:1,d:1", "--peer=a/b=c:1"}, "a/b has c:1 twice"},
       {{"--peer-dns={name}:7600"}, "peer-dns (flag --peer-dns)"},
       {{"--peer-dns={name}.{namespace}.{zone}:7600"}, "peer-dns (flag --peer-dns)"},
       {{"--peer-dns={name}.{namespace}"}, "peer-dns (flag --peer-dns)"},
