@@ -7,8 +7,12 @@
 #include <deque>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace semper {
 namespace {
@@ -16,13 +20,133 @@ namespace {
 constexpr std::string_view kLocalTypes[] = {"ext2",  "ext3",     "ext4",  "xfs",
                                             "btrfs", "zfs",      "f2fs",  "overlay",
                                             "jfs",   "bcachefs", "tmpfs", "ramfs"};
-constexpr std::string_view kSharedTypes[] = {"nfs",       "nfs4",   "ceph", "fuse.glusterfs",
-                                             "fuse.ceph", "cifs",   "smb3", "gfs2",
-                                             "ocfs2",     "lustre", "gpfs", "beegfs"};
 
-template <size_t N>
-bool Contains(const std::string_view (&types)[N], std::string_view type) {
-  return std::find(std::begin(types), std::end(types), type) != std::end(types);
+// An option's value, "" for one without; nothing if the mount does not have it.
+std::optional<std::string> OptionOf(const Mount& mount, std::string_view name) {
+  for (const std::string& option : mount.options) {
+    const size_t equals = option.find('=');
+    if (std::string_view(option).substr(0, equals) != name) continue;
+    return equals == std::string::npos ? "" : option.substr(equals + 1);
+  }
+  return std::nullopt;
+}
+bool Has(const Mount& mount, std::string_view name) { return OptionOf(mount, name).has_value(); }
+bool HasOneOf(const Mount& mount, std::string_view name,
+              std::initializer_list<std::string_view> values) {
+  const std::optional<std::string> value = OptionOf(mount, name);
+  return value && std::find(values.begin(), values.end(), *value) != values.end();
+}
+
+// ---- what is wrong with a mount of a shared kind; empty: nothing ----
+
+std::string FitByItself(const Mount&) { return ""; }
+
+// What the kernel leaves out is the default: attributes are cached, so are absent names, and an
+// open asks the server.
+std::string UnfitNfs(const Mount& mount) {
+  const std::optional<std::string> version = OptionOf(mount, "vers");
+  if (version && !version->starts_with("4")) {
+    return "NFS before version 4 tells a changed directory by its time only, and two changes "
+           "within one tick of the server's clock look like one. Mount it with vers=4.1 or later";
+  }
+  if (Has(mount, "nocto")) {
+    return "with nocto an open does not ask the server, so that a directory is listed from the "
+           "cache. Mount it without nocto";
+  }
+  if (Has(mount, "softreval")) {
+    return "with softreval a client that cannot reach the server answers from its cache. Mount it "
+           "without softreval";
+  }
+  const bool caches_no_attributes = Has(mount, "noac") || (HasOneOf(mount, "acdirmin", {"0"}) &&
+                                                           HasOneOf(mount, "acdirmax", {"0"}));
+  if (!caches_no_attributes && !HasOneOf(mount, "lookupcache", {"none", "pos", "positive"})) {
+    const std::string seconds = OptionOf(mount, "acdirmax").value_or("60");
+    return "an absent name is believed to be absent for up to " + seconds +
+           " s (acdirmax) while another node makes it. Mount it with lookupcache=none or "
+           "lookupcache=positive";
+  }
+  return "";
+}
+
+std::string UnfitSmb(const Mount& mount) {
+  const bool asks = HasOneOf(mount, "actimeo", {"0"}) ||
+                    (HasOneOf(mount, "acregmax", {"0"}) && HasOneOf(mount, "acdirmax", {"0"}));
+  if (!asks) {
+    return "attributes are believed for a while (1 s unless set) without asking the server. Mount "
+           "it with actimeo=0";
+  }
+  if (!HasOneOf(mount, "cache", {"strict", "none"})) {
+    return "with cache=" + OptionOf(mount, "cache").value_or("(not shown)") +
+           " the client keeps contents without the server's leave. Mount it with cache=strict or "
+           "cache=none";
+  }
+  if (!Has(mount, "nohandlecache")) {
+    return "listings of directories are kept, and a node that changes a directory does not wait "
+           "until they are dropped. Mount it with nohandlecache";
+  }
+  if (Has(mount, "nostrictsync")) {
+    return "with nostrictsync a sync does not reach the server's disk. Mount it without "
+           "nostrictsync";
+  }
+  return "";
+}
+
+std::string UnfitGfs2(const Mount& mount) {
+  if (!HasOneOf(mount, "lockproto", {"lock_nolock"})) return "";
+  return "with lockproto=lock_nolock its nodes know nothing of each other. Mount it with "
+         "lockproto=lock_dlm";
+}
+
+std::string UnfitObjectStore(const Mount&) {
+  return "it keeps files as objects, which can be neither created exclusively nor appended to. Use "
+         "a file system: CephFS, GlusterFS, NFS 4.1";
+}
+
+std::string UnfitSshfs(const Mount&) {
+  return "it answers look-ups and listings from a cache and syncs nothing unless the server "
+         "supports it. Use a file system: CephFS, GlusterFS, NFS 4.1";
+}
+
+// GlusterFS caches in the client's process, and neither its options nor the volume's are shown
+// here: the self-test finds out.
+struct SharedType {
+  std::string_view type;
+  std::string (*unfit)(const Mount&);
+};
+constexpr SharedType kSharedTypes[] = {
+    {"ceph", FitByItself},
+    {"fuse.ceph", FitByItself},
+    {"fuse.ceph-fuse", FitByItself},
+    {"fuse.glusterfs", FitByItself},
+    {"fuse.mfs", FitByItself},
+    {"gfs2", UnfitGfs2},
+    {"gpfs", FitByItself},
+    {"lustre", FitByItself},
+    {"ocfs2", FitByItself},
+    {"nfs", UnfitNfs},
+    {"nfs4", UnfitNfs},
+    {"cifs", UnfitSmb},
+    {"smb3", UnfitSmb},
+    {"fuse.sshfs", UnfitSshfs},
+    {"fuse.blobfuse", UnfitObjectStore},
+    {"fuse.blobfuse2", UnfitObjectStore},
+    {"fuse.gcsfuse", UnfitObjectStore},
+    {"fuse.geesefs", UnfitObjectStore},
+    {"fuse.goofys", UnfitObjectStore},
+    {"fuse.mountpoint-s3", UnfitObjectStore},
+    {"fuse.rclone", UnfitObjectStore},
+    {"fuse.s3fs", UnfitObjectStore},
+};
+
+bool IsLocal(std::string_view type) {
+  return std::find(std::begin(kLocalTypes), std::end(kLocalTypes), type) != std::end(kLocalTypes);
+}
+
+const SharedType* FindShared(std::string_view type) {
+  const auto* const found =
+      std::find_if(std::begin(kSharedTypes), std::end(kSharedTypes),
+                   [&](const SharedType& known) { return known.type == type; });
+  return found == std::end(kSharedTypes) ? nullptr : found;
 }
 
 // The kernel writes space, tab, line feed and backslash as \ooo.
@@ -69,14 +193,22 @@ std::deque<std::string> Parts(const std::string& path) {
 
 std::vector<Mount> ParseMountInfo(std::string_view text) {
   // id parent major:minor root point options optional... - type source options
+  const auto split_options = [](const std::string& text_of_options, std::vector<std::string>& out) {
+    std::istringstream in(text_of_options);
+    for (std::string option; std::getline(in, option, ',');) out.push_back(Unescape(option));
+  };
   std::vector<Mount> mounts;
   std::istringstream lines{std::string(text)};
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     const std::vector<std::string> all{std::istream_iterator<std::string>(words), {}};
-    const auto dash = std::find(all.begin(), all.end(), "-");
-    if (all.size() < 5 || all.end() - dash < 2) continue;
-    mounts.push_back({Unescape(all[4]), dash[1]});
+    if (all.size() < 6) continue;
+    const auto dash = std::find(all.begin() + 6, all.end(), "-");
+    if (all.end() - dash < 3) continue;
+    Mount mount{.point = Unescape(all[4]), .type = dash[1], .source = Unescape(dash[2])};
+    split_options(all[5], mount.options);
+    if (all.end() - dash > 3) split_options(dash[3], mount.options);
+    mounts.push_back(std::move(mount));
   }
   return mounts;
 }
@@ -100,7 +232,7 @@ Volume FindVolume(const std::vector<Mount>& mounts, const std::string& path,
     const std::string next = place + "/" + part;
     if (const Mount* mount = MountAt(mounts, next); mount != nullptr) {
       volume.mount = *mount;
-      if (!Contains(kLocalTypes, mount->type)) break;
+      if (!IsLocal(mount->type)) break;
     } else if (const std::optional<std::string> target = read_link(next); target && ++links < 40) {
       if (target->starts_with('/')) {
         place.clear();
@@ -112,9 +244,15 @@ Volume FindVolume(const std::vector<Mount>& mounts, const std::string& path,
     }
     place = next;
   }
-  const bool local = Contains(kLocalTypes, volume.mount.type);
-  volume.known = local || Contains(kSharedTypes, volume.mount.type);
+  const bool local = IsLocal(volume.mount.type);
+  const SharedType* const shared = FindShared(volume.mount.type);
+  volume.known = local || shared != nullptr;
   volume.profile = local ? log::Profile::kLocal : log::Profile::kShared;
+  if (Has(volume.mount, "ro")) {
+    volume.unfit = "it is mounted read-only. Mount it with rw";
+  } else if (shared != nullptr) {
+    volume.unfit = shared->unfit(volume.mount);
+  }
   return volume;
 }
 
@@ -130,6 +268,20 @@ Volume FindVolume(const std::string& path) {
                       if (length <= 0) return std::nullopt;
                       return std::string(target, static_cast<size_t>(length));
                     });
+}
+
+absl::Status CheckShared(const Volume& volume, bool profile_was_set) {
+  const Mount& mount = volume.mount;
+  const auto refuse = [&](std::string_view why) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "members of one immortal cannot share ", mount.source, " (", mount.type, ") mounted on ",
+        mount.point, " with ", absl::StrJoin(mount.options, ","), ": ", std::string(why)));
+  };
+  if (!volume.unfit.empty()) return refuse(volume.unfit);
+  if (volume.known || profile_was_set) return absl::OkStatus();
+  return refuse(
+      "this kind of file system is not known. Set log-profile to shared if it is meant to hold "
+      "the log; then the self-test between two members decides whether it can");
 }
 
 }  // namespace semper

@@ -1,5 +1,8 @@
-// Which profile of the log fits a volume, by the mount table. The volume itself is not touched:
-// that could hang.
+// What the mount table says of a volume: which profile of the log fits it, and whether members of
+// one immortal may share it from several nodes. The volume itself is not touched: that could hang.
+//
+// The table knows only what the kernel shows. A volume that passes here is still put to the
+// self-test between two members (sidecar/selftest). docs/volumes.md has the reasons.
 #pragma once
 
 #include <functional>
@@ -8,13 +11,17 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "sidecar/log/writer.h"
 
 namespace semper {
 
 struct Mount {
   std::string point;
-  std::string type;  // "ext4", "nfs4"
+  std::string type;    // "ext4", "nfs4"
+  std::string source;  // "/dev/sda1", "server:/export"
+  // Of the mount, then of the file system, as the kernel writes them: "rw", "vers=4.2", "nocto".
+  std::vector<std::string> options;
 };
 
 // The lines of /proc/self/mountinfo, in their order.
@@ -23,8 +30,10 @@ std::vector<Mount> ParseMountInfo(std::string_view text);
 struct Volume {
   log::Profile profile = log::Profile::kShared;
   Mount mount;
-  bool known =
-      false;  // false: a kind of file system that this program does not know, taken as shared
+  bool known = false;  // false: a kind of file system of which nothing is known, taken as shared
+  // Why several members must not use this mount, and which options help; empty: nothing is known
+  // against it. Nobody competes for the log of a member that is alone: it may run all the same.
+  std::string unfit;
 };
 
 // `path` is absolute. `read_link` gives the target of a symbolic link, or nothing; it is asked only
@@ -35,5 +44,11 @@ Volume FindVolume(const std::vector<Mount>& mounts, const std::string& path,
 
 // The same for this machine and a path that may be relative.
 Volume FindVolume(const std::string& path);
+
+// May an immortal of several members keep its log on `volume`? FAILED_PRECONDITION: no; the text
+// says why and what helps. A kind of file system that is not known is refused too, unless a person
+// has named the profile (`profile_was_set`): then the self-test alone decides. A local file system
+// is allowed: members on one node may share it.
+absl::Status CheckShared(const Volume& volume, bool profile_was_set);
 
 }  // namespace semper
