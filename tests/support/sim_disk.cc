@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/errno_status.h"
 
 namespace semper::sim {
@@ -30,15 +31,20 @@ class SimFile final : public File {
 
   absl::Status Sync() override {
     const auto turn = volume().Begin(*view_, DiskOp::kSync, path_);
+    if (auto gone = Gone(turn); !gone.ok()) return gone;
+    SimClient* const client = view_->client;
     switch (turn.fate) {
       case Fate::kDone:
-        data_->Sync();
+        if (client != nullptr) client->Flush(*data_);
+        data_->Sync(view_->writer());
         break;
       case Fate::kPartly:
-        data_->SyncPartly(volume().random_);
+        if (client != nullptr) SyncPartly(*client);
+        data_->SyncPartly(volume().random_, view_->writer());
         break;
       case Fate::kLied:
-        data_->LoseUnsynced();
+        if (client != nullptr) SyncPartly(*client);
+        if (client == nullptr || data_->writer() == client->number()) data_->LoseUnsynced();
         break;
       case Fate::kNot:
         break;
@@ -49,12 +55,31 @@ class SimFile final : public File {
   absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) override {
     const auto turn = volume().Begin(*view_, DiskOp::kRead, path_);
     if (!turn.status.ok()) return turn.status;
-    return data_->Read(offset, out, mode_ == OpenMode::kReadFresh);
+    if (auto gone = Gone(turn); !gone.ok()) return gone;
+    SimClient* const client = view_->client;
+    if (client == nullptr) return data_->Read(offset, out, mode_ == OpenMode::kReadFresh);
+    if (mode_ == OpenMode::kReadFresh) {
+      // Past the machine's cache, not the server's, which has what a failed sync left there.
+      client->Flush(*data_);
+      return data_->Read(offset, out, false);
+    }
+    const size_t length = client->Read(data_, path_, offset, out);
+    std::vector<std::byte> truth(out.size());
+    const size_t true_length = data_->Read(offset, truth, false);
+    if (length != true_length ||
+        !std::equal(truth.begin(), truth.begin() + static_cast<ptrdiff_t>(length), out.begin()))
+      ++volume().counters_.reads_stale;
+    return length;
   }
 
   absl::StatusOr<uint64_t> Size() override {
     const auto turn = volume().Begin(*view_, DiskOp::kSize, path_);
     if (!turn.status.ok()) return turn.status;
+    if (auto gone = Gone(turn); !gone.ok()) return gone;
+    SimClient* const client = view_->client;
+    if (client == nullptr) return data_->size();
+    if (mode_ != OpenMode::kReadFresh) return client->Size(data_, path_);
+    client->Flush(*data_);
     return data_->size();
   }
 
@@ -62,12 +87,31 @@ class SimFile final : public File {
     if (mode_ != OpenMode::kCreateExclusive) return ReadOnly("prewrite");
     const auto turn = volume().Begin(*view_, DiskOp::kPrewrite, path_);
     auto written = Write(turn, 0, std::vector<std::byte>(bytes));
-    if (written.ok()) data_->Sync();
+    if (!written.ok()) return written;
+    if (view_->client != nullptr) view_->client->Flush(*data_);
+    data_->Sync(view_->writer());
     return written;
   }
 
  private:
   SimVolume& volume() { return *view_->volume; }
+
+  // The server, restarted, lost this file, or what this machine had not synced of it.
+  absl::Status Gone(const SimVolume::Turn& turn) {
+    if (!turn.status.ok()) return absl::OkStatus();
+    if (data_->stale) return ErrnoStatus(ESTALE, "simulated access to ", path_);
+    if (view_->client == nullptr || mode_ == OpenMode::kRead || mode_ == OpenMode::kReadFresh ||
+        data_->writer() != view_->writer() || !std::exchange(data_->owes_error, false)) {
+      return absl::OkStatus();
+    }
+    return ErrnoStatus(EIO, "simulated access to ", path_, ", which a restart of the server cut");
+  }
+
+  // What a failed sync leaves behind: some of it may come later, or never.
+  void SyncPartly(SimClient& client) {
+    client.FlushPartly(*data_);
+    if (volume().random_.Coin()) client.Drop(*data_);
+  }
 
   absl::Status ReadOnly(const char* what) const {
     return ErrnoStatus(EBADF, "simulated ", what, " to ", path_, ", opened for reading");
@@ -82,7 +126,8 @@ class SimFile final : public File {
       length = volume().random_.Below(length + 1);
       if (length > 0 && length < bytes.size()) ++volume().counters_.writes_torn;
     }
-    const uint64_t grows = std::max(offset + length, data_->size()) - data_->size();
+    const uint64_t size = data_->size();
+    const uint64_t grows = std::max(offset + length, size) - size;
     if (grows > 0 && volume().capacity_bytes_ != UINT64_MAX) {
       const uint64_t used = volume().UsedBytes();
       const uint64_t free = volume().capacity_bytes_ - std::min(volume().capacity_bytes_, used);
@@ -92,7 +137,11 @@ class SimFile final : public File {
         status = ErrnoStatus(ENOSPC, "simulated write ", path_);
       }
     }
-    data_->Write(offset, bytes.first(length), volume().moment_, volume().random_);
+    if (view_->client != nullptr) {
+      view_->client->Write(data_, path_, offset, bytes.first(length));
+    } else {
+      data_->Write(offset, bytes.first(length), volume().moment_, volume().random_);
+    }
     return status;
   }
 
@@ -102,10 +151,13 @@ class SimFile final : public File {
   const OpenMode mode_;
 };
 
-SimDisk::SimDisk(SimVolume& volume, std::string process)
+SimDisk::SimDisk(SimVolume& volume, std::string process, const std::string& machine)
     : volume_(volume), view_(std::make_shared<SimVolume::View>()) {
   view_->volume = &volume_;
   view_->process = std::move(process);
+  view_->client = volume.ClientOf(machine);
+  SEMPER_CHECK(!volume.shared() || view_->client != nullptr, "machine '", machine,
+               "' is not on this volume");
   std::erase_if(volume_.views_, [](const auto& weak) { return weak.expired(); });
   volume_.views_.push_back(view_);
 }
@@ -116,18 +168,28 @@ absl::StatusOr<std::unique_ptr<File>> SimDisk::Open(const std::string& path, Ope
   if (!create) {
     if (!turn.status.ok()) return turn.status;
     const SimNode node = volume_.Walk(path);
+    SimClient* const client = view_->client;
+    if (node && client != nullptr && client->SaysNotThere(path)) {
+      ++volume_.counters_.names_stale;
+      return ErrnoStatus(ENOENT, "simulated open ", path, ", by an old negative entry");
+    }
+    if (!node && client != nullptr) client->NoteNotThere(path);
     if (!node) return ErrnoStatus(ENOENT, "simulated open ", path);
     if (node.file == nullptr) {
       return ErrnoStatus(EISDIR, "simulated open ", path);
     }
     return std::make_unique<SimFile>(view_, node.file, path, mode);
   }
-  auto data = std::make_shared<SimFileData>();
+  auto data = std::make_shared<SimFileData>(volume_.next_file_++);
   if (auto made = Make(turn, path, {.file = data, .directory = nullptr}); !made.ok()) return made;
   return std::make_unique<SimFile>(view_, std::move(data), path, mode);
 }
 
 absl::Status SimDisk::Make(const SimVolume::Turn& turn, const std::string& path, SimNode node) {
+  if (turn.cut) {
+    MakeLate(path, std::move(node));
+    return turn.status;
+  }
   const bool happens = volume_.Happens(turn);
   if (happens) {
     std::string name;
@@ -137,9 +199,24 @@ absl::Status SimDisk::Make(const SimVolume::Turn& turn, const std::string& path,
       if (!turn.status.ok()) return turn.status;
       return ErrnoStatus(EEXIST, "simulated create ", path);
     }
-    (*parent)->Add(name, std::move(node), volume_.moment_);
+    (*parent)->Add(name, std::move(node), volume_.moment_, view_->writer());
+    if (view_->client != nullptr) view_->client->NoteThere(path);
   }
   return turn.status;
+}
+
+void SimDisk::MakeLate(const std::string& path, SimNode node) {
+  if (!volume_.random_.Chance(1, 3)) return;
+  const SimNanos heals = view_->client->cut_until();
+  const SimNanos late = volume_.random_.Skewed(volume_.cache_timing_.late_max);
+  volume_.scheduler_.At(heals + late, [view = view_, path, node = std::move(node)] {
+    SimVolume& volume = *view->volume;
+    std::string name;
+    const auto parent = volume.Parent(path, &name);
+    if (!parent.ok() || (*parent)->Find(name)) return;
+    volume.scheduler_.Trace(view->process, "created late", path);
+    (*parent)->Add(name, node, ++volume.moment_, view->writer());
+  });
 }
 
 absl::StatusOr<std::vector<std::string>> SimDisk::List(const std::string& dir) {
@@ -168,6 +245,11 @@ absl::Status SimDisk::SyncDir(const std::string& path) {
     if (!turn.status.ok()) return turn.status;
     return ErrnoStatus(ENOENT, "simulated fsync of directory ", path);
   }
+  if (turn.fate == SimVolume::Fate::kDone && node.directory->TakeError(view_->writer()) &&
+      view_->client != nullptr) {
+    return ErrnoStatus(EIO, "simulated fsync of directory ", path,
+                       ", of which a restart of the server took entries");
+  }
   if (turn.fate == SimVolume::Fate::kDone) node.directory->Sync();
   if (turn.fate == SimVolume::Fate::kPartly) node.directory->SyncPartly(volume_.random_);
   return turn.status;
@@ -186,11 +268,11 @@ absl::Status SimDisk::Rename(const std::string& from, const std::string& to) {
   } else if ((*target)->Find(to_name)) {
     status = ErrnoStatus(EEXIST, "simulated rename ", from, " to ", to);
   } else if (*source == *target) {
-    (*source)->Rename(from_name, to_name, volume_.moment_);
+    (*source)->Rename(from_name, to_name, volume_.moment_, view_->writer());
   } else {
     // Between directories nothing is atomic until both are synced: the worst that file systems do.
-    (*target)->Add(to_name, (*source)->Find(from_name), volume_.moment_);
-    (*source)->Remove(from_name, volume_.moment_);
+    (*target)->Add(to_name, (*source)->Find(from_name), volume_.moment_, view_->writer());
+    (*source)->Remove(from_name, volume_.moment_, view_->writer());
   }
   return turn.status.ok() ? status : turn.status;
 }
@@ -206,7 +288,7 @@ absl::Status SimDisk::Remove(const std::string& path) {
   } else if ((*parent)->Find(name).directory != nullptr) {
     status = ErrnoStatus(EISDIR, "simulated remove ", path);
   } else {
-    (*parent)->Remove(name, volume_.moment_);
+    (*parent)->Remove(name, volume_.moment_, view_->writer());
   }
   return turn.status.ok() ? status : turn.status;
 }

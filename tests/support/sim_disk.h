@@ -17,8 +17,9 @@ namespace semper::sim {
 
 class SimDisk final : public Disk {
  public:
-  // `volume` must outlive it and its files. `process` names it in the trace.
-  SimDisk(SimVolume& volume, std::string process);
+  // `volume` must outlive it and its files. `process` names it in the trace; `machine` is the one
+  // that it runs on, if the volume has several.
+  SimDisk(SimVolume& volume, std::string process, const std::string& machine = "");
 
   // kill -9. The process's fibers, if any, have to be drained by the caller (SimProcess does).
   void Kill() { volume_.KillView(*view_); }
@@ -36,6 +37,8 @@ class SimDisk final : public Disk {
 
  private:
   absl::Status Make(const SimVolume::Turn& turn, const std::string& path, SimNode node);
+  // A request that its sender has given up comes to the server nevertheless.
+  void MakeLate(const std::string& path, SimNode node);
 
   SimVolume& volume_;
   std::shared_ptr<SimVolume::View> view_;

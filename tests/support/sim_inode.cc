@@ -22,8 +22,9 @@ bool SurvivalDraw::Keeps(uint64_t moment) {
 }
 
 void SimFileData::Write(uint64_t offset, std::span<const std::byte> from, uint64_t moment,
-                        SimRandom& random) {
+                        SimRandom& random, uint32_t writer) {
   if (from.empty()) return;
+  writer_ = writer;
   const uint64_t end = offset + from.size();
   if (end > bytes_.size()) bytes_.resize(end);
   auto hint = unsynced_.lower_bound(offset / kSectorBytes);
@@ -70,12 +71,22 @@ size_t SimFileData::Read(uint64_t offset, std::span<std::byte> out, bool fresh) 
   return out.size();
 }
 
-void SimFileData::Sync() {
+std::vector<uint64_t> SimFileData::UnsyncedSectors() const {
+  std::vector<uint64_t> sectors;
+  for (const auto& [sector, unsynced] : unsynced_) {
+    if (!unsynced.lost) sectors.push_back(sector);
+  }
+  return sectors;
+}
+
+void SimFileData::Sync(uint32_t writer) {
+  if (writer != writer_) return;
   std::erase_if(unsynced_, [](const auto& item) { return !item.second.lost; });
   platter_size_ = bytes_.size();
 }
 
-void SimFileData::SyncPartly(SimRandom& random) {
+void SimFileData::SyncPartly(SimRandom& random, uint32_t writer) {
+  if (writer != writer_) return;
   std::erase_if(unsynced_, [&](const auto& item) { return !item.second.lost && random.Coin(); });
   if (random.Coin()) platter_size_ = bytes_.size();
 }
@@ -98,7 +109,8 @@ void SimFileData::PowerLoss(SurvivalDraw& draw, SimVolumeCounters& counters, uin
       if (fate == 1) size = draw.random().Between(platter_size_, size);
     }
   }
-  if (size < bytes_.size()) ++counters.files_cut;
+  lost = size < bytes_.size();
+  if (lost) ++counters.files_cut;
   for (const auto& [sector, unsynced] : unsynced_) {
     const bool kept = !unsynced.lost && draw.Keeps(unsynced.moment);
     if (kept) {
@@ -106,6 +118,7 @@ void SimFileData::PowerLoss(SurvivalDraw& draw, SimVolumeCounters& counters, uin
       *last_kept = std::max(*last_kept, unsynced.moment);
     } else {
       ++counters.sectors_lost;
+      lost = true;
       *first_lost = std::min(*first_lost, unsynced.moment);
       PutBack(sector, unsynced, bytes_, 0);
     }
@@ -120,18 +133,19 @@ SimNode SimDirectory::Find(const std::string& name) const {
   return found == entries_.end() ? SimNode{} : found->second;
 }
 
-void SimDirectory::Add(const std::string& name, SimNode node, uint64_t moment) {
-  unsynced_.push_back({.removed = {}, .added = name, .node = std::move(node), .moment = moment});
+void SimDirectory::Add(const std::string& name, SimNode node, uint64_t moment, uint32_t client) {
+  unsynced_.push_back({{}, name, std::move(node), moment, client});
   Apply(unsynced_.back(), entries_);
 }
 
-void SimDirectory::Remove(const std::string& name, uint64_t moment) {
-  unsynced_.push_back({.removed = name, .added = {}, .node = {}, .moment = moment});
+void SimDirectory::Remove(const std::string& name, uint64_t moment, uint32_t client) {
+  unsynced_.push_back({name, {}, {}, moment, client});
   Apply(unsynced_.back(), entries_);
 }
 
-void SimDirectory::Rename(const std::string& from, const std::string& to, uint64_t moment) {
-  unsynced_.push_back({.removed = from, .added = to, .node = Find(from), .moment = moment});
+void SimDirectory::Rename(const std::string& from, const std::string& to, uint64_t moment,
+                          uint32_t client) {
+  unsynced_.push_back({from, to, Find(from), moment, client});
   Apply(unsynced_.back(), entries_);
 }
 
@@ -151,6 +165,13 @@ void SimDirectory::SyncPartly(SimRandom& random) {
   unsynced_.erase(unsynced_.begin(), unsynced_.begin() + static_cast<ptrdiff_t>(done));
 }
 
+void SimDirectory::ForgetErrors() {
+  owed_.clear();
+  for (auto& [name, node] : entries_) {
+    if (node.directory != nullptr) node.directory->ForgetErrors();
+  }
+}
+
 void SimDirectory::PowerLoss(SurvivalDraw& draw, SimVolumeCounters& counters, uint64_t crash,
                              uint64_t* first_lost, uint64_t* last_kept) {
   // Journals keep the order; other file systems need not.
@@ -166,6 +187,7 @@ void SimDirectory::PowerLoss(SurvivalDraw& draw, SimVolumeCounters& counters, ui
     } else {
       ++counters.entries_lost;
       lost_before = true;
+      owed_.insert(change.client);
     }
   }
   if (reordered) ++counters.entries_reordered;

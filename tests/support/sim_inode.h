@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,6 +43,13 @@ struct SimVolumeCounters {
   uint64_t syncs_lying = 0;  // failed once and left pages clean that never reached the platter
   uint64_t slow = 0;
   uint64_t bits_flipped = 0;
+  // Of several machines on one volume.
+  uint64_t server_restarts = 0;
+  uint64_t sync_errors_owed = 0;  // a restart lost what a living client had not synced
+  uint64_t reads_stale = 0;       // a read gave something else than the server has
+  uint64_t names_stale = 0;       // a name that is there was said not to be
+  uint64_t writes_late = 0;       // came to the server a second or more after they were made
+  uint64_t operations_cut = 0;    // gave up, or died, while their machine was cut off
 };
 
 // How a power loss treats what was not synced.
@@ -71,15 +79,21 @@ class SurvivalDraw {
 
 class SimFileData {
  public:
+  // `id`: unique on its volume.
+  explicit SimFileData(uint64_t id) : id_(id) {}
+  uint64_t id() const { return id_; }
   uint64_t size() const { return bytes_.size(); }
 
-  void Write(uint64_t offset, std::span<const std::byte> from, uint64_t moment, SimRandom& random);
+  // `writer`: which machine; only its syncs make it durable.
+  void Write(uint64_t offset, std::span<const std::byte> from, uint64_t moment, SimRandom& random,
+             uint32_t writer = 0);
   // `fresh`: past the cache, i.e. without what a failed sync left behind in clean pages.
   size_t Read(uint64_t offset, std::span<std::byte> out, bool fresh) const;
 
-  void Sync();
+  // By a machine that did not write last: does nothing.
+  void Sync(uint32_t writer = 0);
   // A sync in which a crash struck: some sectors got through.
-  void SyncPartly(SimRandom& random);
+  void SyncPartly(SimRandom& random, uint32_t writer = 0);
   // A failed fdatasync that leaves pages clean: what was unsynced can be read, is never written,
   // and no later sync finds it.
   void LoseUnsynced();
@@ -90,7 +104,13 @@ class SimFileData {
   // Damage on the platter and in every cache.
   void FlipBit(uint64_t offset, int bit) { bytes_[offset] ^= std::byte{1} << bit; }
 
+  uint32_t writer() const { return writer_; }
+  std::vector<uint64_t> UnsyncedSectors() const;  // that a sync would still write
+
   uint64_t crash_seen = 0;  // number of the last power loss that treated this file
+  bool lost = false;        // which took something of it
+  bool owes_error = false;  // the next sync of its writer fails
+  bool stale = false;       // the server, restarted, knows this file no more
 
  private:
   struct Unsynced {
@@ -101,6 +121,8 @@ class SimFileData {
   void PutBack(uint64_t sector, const Unsynced& unsynced, std::span<std::byte> to,
                uint64_t to_offset) const;
 
+  const uint64_t id_;
+  uint32_t writer_ = 0;
   std::vector<std::byte> bytes_;
   uint64_t platter_size_ = 0;
   std::map<uint64_t, Unsynced> unsynced_;  // by sector
@@ -120,12 +142,17 @@ class SimDirectory {
   const std::map<std::string, SimNode>& entries() const { return entries_; }
   SimNode Find(const std::string& name) const;
 
-  void Add(const std::string& name, SimNode node, uint64_t moment);
-  void Remove(const std::string& name, uint64_t moment);
-  void Rename(const std::string& from, const std::string& to, uint64_t moment);
+  // `client`: which machine.
+  void Add(const std::string& name, SimNode node, uint64_t moment, uint32_t client = 0);
+  void Remove(const std::string& name, uint64_t moment, uint32_t client = 0);
+  void Rename(const std::string& from, const std::string& to, uint64_t moment, uint32_t client = 0);
 
+  // Whoever calls it: directories are the server's.
   void Sync();
   void SyncPartly(SimRandom& random);
+  // Whether a power loss of the server took a change by this machine; told once.
+  bool TakeError(uint32_t client) { return owed_.erase(client) > 0; }
+  void ForgetErrors();  // of this directory and all below
 
   // This directory and everything below it. `crash` is the number of this power loss.
   void PowerLoss(SurvivalDraw& draw, SimVolumeCounters& counters, uint64_t crash,
@@ -137,12 +164,14 @@ class SimDirectory {
     std::string added;    // a name, or empty; with both it is a rename, done as one
     SimNode node;
     uint64_t moment = 0;
+    uint32_t client = 0;
   };
   static void Apply(const Change& change, std::map<std::string, SimNode>& to);
 
   std::map<std::string, SimNode> entries_;
   std::map<std::string, SimNode> platter_;
   std::vector<Change> unsynced_;  // in order
+  std::set<uint32_t> owed_;
 };
 
 }  // namespace semper::sim

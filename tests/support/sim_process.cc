@@ -16,7 +16,7 @@ SimProcess::SimProcess(SimScheduler& scheduler, SimNetwork& network, SimVolume* 
   life_->process = std::move(name);
   life_->machine = std::move(machine);
   life_->strike = [this] { Doom(); };
-  if (volume != nullptr) disk_ = std::make_unique<SimDisk>(*volume, life_->process);
+  if (volume != nullptr) disk_ = std::make_unique<SimDisk>(*volume, life_->process, life_->machine);
   loop_ = std::make_unique<SimLoop>(scheduler_, network_, life_);
   executor_ = std::make_unique<SimExecutor>(loop_->core());
   scheduler_.Trace("process", life_->process, "starts");

@@ -1,9 +1,12 @@
 #include "tests/support/sim_volume.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <set>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "base/errno_status.h"
 #include "tests/support/sim_fiber.h"
 
@@ -80,13 +83,25 @@ SimVolume::Turn SimVolume::Begin(View& view, DiskOp op, const std::string& path)
     Wait(view.paused_until - scheduler_.now());
     if (view.dead) return {Fate::kNot, absl::AbortedError("this simulated process was killed")};
   }
+  // A write goes to the cache of its machine.
+  if (view.client != nullptr && op != DiskOp::kWrite && !Reach(view, op, path)) {
+    ++counters_.operations_cut;
+    if (view.dead)
+      return {Fate::kNot, absl::AbortedError("this simulated process was killed"), true};
+    return {Fate::kNot, ErrnoStatus(EIO, "simulated ", DiskOpName(op), " ", path, ", cut off"),
+            true};
+  }
   const bool mutation = Contains(kDiskMutations, op);
-  if (mutation && plan_.has_value() && counters_.mutations >= plan_->after) {
+  const bool planned = plan_.has_value() && (plan_->machine.empty() || view.client == nullptr ||
+                                             plan_->machine == view.client->name());
+  if (mutation && planned && counters_.mutations >= plan_->after) {
     const bool tear = plan_->tear;
+    const bool all = plan_->machine.empty();
     plan_.reset();
     plan_struck_ = true;
     for (auto& weak : views_) {
-      if (auto other = weak.lock()) KillView(*other);
+      const auto other = weak.lock();
+      if (other && (all || other->client == view.client)) KillView(*other);
     }
     if (plan_struck_call_) std::exchange(plan_struck_call_, {})();
     if (tear) return Interrupted(view, op, path, "planned");
@@ -130,6 +145,21 @@ void SimVolume::Wait(SimNanos delay) {
   SimFiber::Suspend();
 }
 
+bool SimVolume::Reach(View& view, DiskOp op, const std::string& path) {
+  const SimClient& client = *view.client;
+  if (scheduler_.now() >= client.cut_until()) return true;
+  if (SimFiber::Current() == nullptr) return false;
+  const bool patient = random_.Coin();
+  const SimNanos patience = random_.Skewed(60 * kSecond);
+  const SimNanos end = patient ? UINT64_MAX : scheduler_.now() + patience;
+  scheduler_.Trace(view.process, DiskOpName(op), path, "hangs");
+  while (!view.dead && scheduler_.now() < std::min(end, client.cut_until())) {
+    const SimNanos rest = std::min(end, client.cut_until()) - scheduler_.now();
+    Wait(std::min(rest, 2 * kSecond));
+  }
+  return !view.dead && scheduler_.now() >= client.cut_until();
+}
+
 bool SimVolume::Happens(const Turn& turn) {
   if (turn.fate == Fate::kPartly) return random_.Coin();
   return turn.fate == Fate::kDone;
@@ -163,6 +193,70 @@ std::optional<FaultKind> SimVolume::DrawFault(DiskOp op, const std::string& path
   return std::nullopt;
 }
 
+void SimVolume::AddMachine(const std::string& name) {
+  SEMPER_CHECK(ClientOf(name) == nullptr, "machine ", name, " is on this volume twice");
+  const auto number = static_cast<uint32_t>(clients_.size() + 1);
+  clients_.push_back(std::make_unique<SimClient>(*this, number, name));
+}
+
+SimClient* SimVolume::ClientOf(const std::string& machine) {
+  for (const auto& client : clients_) {
+    if (client->name() == machine) return client.get();
+  }
+  return nullptr;
+}
+
+void SimVolume::CutOff(const std::string& machine, SimNanos until) {
+  scheduler_.Trace("volume", machine, "is cut off until", until);
+  if (SimClient* client = ClientOf(machine)) client->CutUntil(until);
+}
+
+void SimVolume::Surface(SimFileData& file, const std::string& path, uint32_t writer,
+                        uint64_t offset, std::span<const std::byte> bytes, SimNanos written) {
+  const SimNanos age = scheduler_.now() - written;
+  if (age >= kSecond) {
+    ++counters_.writes_late;
+    scheduler_.Trace("volume: late write", path, offset, bytes.size(), age);
+  }
+  file.Write(offset, bytes, ++moment_, random_, writer);
+  if (surfaced_) surfaced_(path, written);
+}
+
+void SimVolume::MachineDied(const std::string& machine) {
+  SimClient* const client = ClientOf(machine);
+  SEMPER_CHECK(client != nullptr, "machine ", machine, " is not on this volume");
+  for (auto& weak : views_) {
+    const auto view = weak.lock();
+    if (view && view->client == client) KillView(*view);
+  }
+  client->Die();
+}
+
+void SimVolume::RestartServer() {
+  ++counters_.server_restarts;
+  std::vector<bool> resends(clients_.size() + 1);
+  for (size_t i = 0; i < resends.size(); ++i) resends[i] = random_.Coin();
+  std::vector<std::pair<std::string, SimFileData*>> before;
+  Collect(*root_, "", before);
+  std::vector<std::shared_ptr<SimFileData>> known;
+  for (const auto& [path, file] : before) {
+    known.push_back(Walk(path).file);
+    const uint32_t writer = file->writer();
+    if (writer > 0 && resends[writer]) clients_[writer - 1]->TakeBack(known.back(), path);
+  }
+  LosePower(Survival::kRandom);
+  std::vector<std::pair<std::string, SimFileData*>> after;
+  Collect(*root_, "", after);
+  std::set<uint64_t> left;
+  for (const auto& [path, file] : after) left.insert(file->id());
+  for (const auto& file : known) {
+    file->stale = !left.contains(file->id());
+    if (!file->lost || file->writer() == 0 || resends[file->writer()]) continue;
+    file->owes_error = true;
+    ++counters_.sync_errors_owed;
+  }
+}
+
 void SimVolume::KillView(View& view) {
   if (!view.dead) ++counters_.process_crashes;
   view.dead = true;
@@ -173,6 +267,12 @@ void SimVolume::PowerLoss(Survival how) {
     if (auto view = weak.lock()) KillView(*view);
   }
   views_.clear();
+  for (const auto& client : clients_) client->Die();
+  LosePower(how);
+  root_->ForgetErrors();
+}
+
+void SimVolume::LosePower(Survival how) {
   ++counters_.power_losses;
   SurvivalDraw draw(how, random_, moment_);
   uint64_t first_lost = UINT64_MAX;

@@ -2,9 +2,11 @@
 // goes wrong with it.
 //
 // Processes see it through SimDisk (sim_disk.h). kill -9 of a process loses nothing that was
-// written; a power loss loses or keeps each unsynced sector and directory entry on its own. One
-// machine for now: a second one would get its own cache between SimDisk and the inodes, which is
-// why views carry the name of their machine.
+// written; a power loss loses or keeps each unsynced sector and directory entry on its own.
+//
+// With machines added to it (AddMachine) it is a server that they share, each with a cache of its
+// own (SimClient): then kRead may be old, kReadFresh, List and exclusive creation are the truth,
+// and a name that a machine did not find it may not find for a while.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "tests/support/sim_client.h"
 #include "tests/support/sim_inode.h"
 #include "tests/support/sim_scheduler.h"
 
@@ -71,10 +74,11 @@ struct FaultRule {
 
 // Kills every view at the attempt of mutation number `after` + 1, i.e. after everything that
 // follows from mutation number `after` (counted from 1) has happened. With `tear` the attempted one
-// is done in part.
+// is done in part. With `machine` only attempts of that one count, and only its views die.
 struct CrashPlan {
   uint64_t after = 0;
   bool tear = false;
+  std::string machine;
 };
 
 struct SimDiskTiming {
@@ -94,6 +98,7 @@ class SimVolume {
   void AddFault(FaultRule rule) { faults_.push_back(std::move(rule)); }
   void ClearFaults() { faults_.clear(); }
   void SetTiming(SimDiskTiming timing) { timing_ = timing; }
+  void SetCacheTiming(SimCacheTiming timing) { cache_timing_ = timing; }
   void SetCapacity(uint64_t bytes) { capacity_bytes_ = bytes; }
   // `struck` is called once, when the plan strikes; on the stack of the operation, which then
   // returns an error.
@@ -104,6 +109,22 @@ class SimVolume {
   // Ends all views, treats everything unsynced, and leaves what a mount after the reboot finds.
   // Fibers of the dead processes must have been drained before (SimProcess does).
   void PowerLoss(Survival how = Survival::kRandom);
+
+  // ---- of several machines; before the first SimDisk of each
+  void AddMachine(const std::string& name);
+  bool shared() const { return !clients_.empty(); }
+  // Operations of that machine hang until then, or fail with EIO when their patience is over; what
+  // it has written surfaces later. 0: heals.
+  void CutOff(const std::string& machine, SimNanos until);
+  // One machine loses power; its fibers must have been drained before.
+  void MachineDied(const std::string& machine);
+  // The server loses power and is back at once; its clients live on. What they had not synced is
+  // sent again, or lost: then their next sync fails.
+  void RestartServer();
+  // Called with the path of each write that comes to the server, and when it was made.
+  void OnSurfaced(std::function<void(const std::string& path, SimNanos written)> surfaced) {
+    surfaced_ = std::move(surfaced);
+  }
 
   // Flips one bit. False if there is no such file or byte.
   bool FlipBit(const std::string& path, uint64_t offset, int bit);
@@ -116,18 +137,22 @@ class SimVolume {
   std::optional<std::vector<std::byte>> Contents(const std::string& path) const;
 
   const SimVolumeCounters& counters() const { return counters_; }
+  const SimCacheTiming& cache_timing() const { return cache_timing_; }
   uint64_t mutations() const { return counters_.mutations; }
   SimScheduler& scheduler() { return scheduler_; }
 
  private:
+  friend class SimClient;
   friend class SimDisk;
   friend class SimFile;
 
   struct View {  // one mount by one process; outlives it while files are open
     SimVolume* volume = nullptr;
     std::string process;
+    SimClient* client = nullptr;  // if shared
     bool dead = false;
     SimNanos paused_until = 0;
+    uint32_t writer() const { return client == nullptr ? 0 : client->number(); }
   };
 
   // What becomes of an operation.
@@ -135,6 +160,7 @@ class SimVolume {
   struct Turn {
     Fate fate = Fate::kDone;
     absl::Status status;  // not OK unless kDone
+    bool cut = false;     // no word came through to the server; one may yet
   };
   // The beginning of every operation: counts, strikes planned crashes, waits (on a fiber), draws
   // faults.
@@ -142,13 +168,20 @@ class SimVolume {
   std::optional<FaultKind> DrawFault(DiskOp op, const std::string& path, SimNanos* slow);
   // Waits on a fiber; at once on the main stack.
   void Wait(SimNanos delay);
+  // Waits until the view's machine reaches the server. False: it gave up, or was killed.
+  bool Reach(View& view, DiskOp op, const std::string& path);
+  // A write comes to the server.
+  void Surface(SimFileData& file, const std::string& path, uint32_t writer, uint64_t offset,
+               std::span<const std::byte> bytes, SimNanos written);
   // Whether an operation on a directory takes place; one that fails may have.
   bool Happens(const Turn& turn);
   Turn Interrupted(View& view, DiskOp op, const std::string& path, const char* why);
 
+  SimClient* ClientOf(const std::string& machine);
   SimNode Walk(const std::string& path) const;
   absl::StatusOr<std::shared_ptr<SimDirectory>> Parent(const std::string& path, std::string* name);
   uint64_t UsedBytes() const;
+  void LosePower(Survival how);
   void KillView(View& view);
 
   SimScheduler& scheduler_;
@@ -157,6 +190,10 @@ class SimVolume {
   std::vector<std::weak_ptr<View>> views_;
   std::vector<FaultRule> faults_;
   SimDiskTiming timing_;
+  SimCacheTiming cache_timing_;
+  std::vector<std::unique_ptr<SimClient>> clients_;
+  std::function<void(const std::string&, SimNanos)> surfaced_;
+  uint64_t next_file_ = 1;
   uint64_t capacity_bytes_ = UINT64_MAX;
   std::optional<CrashPlan> plan_;
   std::function<void()> plan_struck_call_;
