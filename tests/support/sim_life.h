@@ -22,12 +22,18 @@ struct SimLife {
   uint64_t effects = 0;           // port calls that can be seen from outside
   uint64_t crash_after_effects = UINT64_MAX;
   std::function<void()> strike;  // ends the process; set by SimProcess
+  uint64_t pause_after_effects = UINT64_MAX;
+  std::function<void()> stop;  // SIGSTOP; set by SimProcess
 
   // Called at the beginning of each port call with an effect. False: the process is dead, do
   // nothing.
   bool Effect() {
     if (!dead && effects >= crash_after_effects) strike();
     if (dead) return false;
+    if (effects >= pause_after_effects) {
+      pause_after_effects = UINT64_MAX;
+      stop();
+    }
     ++effects;
     return true;
   }

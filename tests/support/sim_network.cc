@@ -58,15 +58,21 @@ SimNanos SimNetwork::Latency(bool local) {
   return timing_.remote_min + random_.Skewed(timing_.remote_max - timing_.remote_min);
 }
 
-bool SimNetwork::Separated(const std::string& machine_a, const std::string& machine_b) const {
-  if (machine_a == machine_b) return false;
-  return isolated_.contains(machine_a) || isolated_.contains(machine_b) ||
-         partitions_.contains(std::minmax(machine_a, machine_b));
+bool SimNetwork::Blocked(const std::string& from, const std::string& to) const {
+  if (from == to) return false;
+  return isolated_.contains(from) || isolated_.contains(to) ||
+         partitions_.contains(std::pair(from, to));
 }
 
 void SimNetwork::Partition(const std::string& machine_a, const std::string& machine_b) {
   scheduler_.Trace("net partition", machine_a, machine_b);
-  partitions_.insert(std::minmax(machine_a, machine_b));
+  partitions_.emplace(machine_a, machine_b);
+  partitions_.emplace(machine_b, machine_a);
+}
+
+void SimNetwork::PartitionOneWay(const std::string& from, const std::string& to) {
+  scheduler_.Trace("net partition one way", from, to);
+  partitions_.emplace(from, to);
 }
 
 void SimNetwork::Isolate(const std::string& machine) {
@@ -78,6 +84,17 @@ void SimNetwork::HealPartitions() {
   scheduler_.Trace("net healed");
   partitions_.clear();
   isolated_.clear();
+  Unstall();
+}
+
+void SimNetwork::Heal(const std::string& machine_a, const std::string& machine_b) {
+  scheduler_.Trace("net healed", machine_a, machine_b);
+  partitions_.erase(std::pair(machine_a, machine_b));
+  partitions_.erase(std::pair(machine_b, machine_a));
+  Unstall();
+}
+
+void SimNetwork::Unstall() {
   for (const auto& connection : connections_) connection->Unstall();
 }
 
@@ -165,9 +182,16 @@ void SimNetwork::Connect(const std::shared_ptr<DialState>& dial) {
   using Result = absl::StatusOr<std::unique_ptr<Stream>>;
   SimLife& life = dial->core->life();
   if (dial->connected == nullptr || life.dead) return;
+  if (scheduler_.now() < life.paused_until) {  // in the middle of the step that dials
+    scheduler_.At(life.paused_until, [this, dial] { Connect(dial); });
+    return;
+  }
   const auto found = listeners_.find(KeyOf(dial->address, life));
   const bool somebody = found != listeners_.end() && !found->second->core->life().dead;
-  if (somebody && Separated(life.machine, found->second->core->life().machine)) {
+  // Either way lost: the packet, or its answer.
+  const bool lost = somebody && (Blocked(life.machine, found->second->core->life().machine) ||
+                                 Blocked(found->second->core->life().machine, life.machine));
+  if (lost) {
     // The packets vanish; the dialer knows only when its time is over.
     scheduler_.At(dial->deadline, [this, dial] {
       ++counters_.dials_timed_out;

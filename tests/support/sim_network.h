@@ -58,7 +58,11 @@ class SimNetwork {
   // Nothing passes between two machines (or from a machine to any other); what was sent waits.
   // Dials time out.
   void Partition(const std::string& machine_a, const std::string& machine_b);
+  // The same in one direction: what `to` sends still arrives.
+  void PartitionOneWay(const std::string& from, const std::string& to);
   void Isolate(const std::string& machine);
+  // Between two machines, both directions.
+  void Heal(const std::string& machine_a, const std::string& machine_b);
   void HealPartitions();
   // Of every 16 dials so many are refused.
   void RefuseDials(uint64_t of_16) { refuse_of_16_ = of_16; }
@@ -88,7 +92,8 @@ class SimNetwork {
   struct DialState;
 
   SimNanos Latency(bool local);
-  bool Separated(const std::string& machine_a, const std::string& machine_b) const;
+  bool Blocked(const std::string& from, const std::string& to) const;
+  void Unstall();
   void Connect(const std::shared_ptr<DialState>& dial);
   void FinishDial(const std::shared_ptr<DialState>& dial,
                   std::shared_ptr<absl::StatusOr<std::unique_ptr<Stream>>> result);
@@ -102,7 +107,7 @@ class SimNetwork {
   uint64_t next_connection_ = 1;
   uint64_t next_port_ = 40'000;
   std::map<std::string, std::shared_ptr<ListenState>> listeners_;
-  std::set<std::pair<std::string, std::string>> partitions_;
+  std::set<std::pair<std::string, std::string>> partitions_;  // from, to
   std::set<std::string> isolated_;
   std::vector<std::shared_ptr<SimConnection>> connections_;  // in the order of their making
 };

@@ -1,5 +1,6 @@
 #include "tests/support/sim_process.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -25,6 +26,7 @@ SimProcess::SimProcess(SimScheduler& scheduler, SimNetwork& network, SimVolume* 
 SimProcess::~SimProcess() {
   if (!ended_) Kill();
   life_->strike = nullptr;
+  life_->stop = nullptr;
 }
 
 void SimProcess::Kill(SimDeath how) {
@@ -55,9 +57,14 @@ void SimProcess::End(SimDeath how) {
   loop_->core()->Clear();
 }
 
+void SimProcess::PauseAfterEffects(uint64_t n, SimNanos duration) {
+  life_->pause_after_effects = life_->effects + n;
+  life_->stop = [this, duration] { Pause(duration); };
+}
+
 void SimProcess::Pause(SimNanos duration) {
   scheduler_.Trace("process", life_->process, "paused", duration);
-  life_->paused_until = scheduler_.now() + duration;
+  life_->paused_until = std::max(life_->paused_until, scheduler_.now() + duration);
   if (disk_ != nullptr) disk_->PauseUntil(life_->paused_until);
 }
 

@@ -46,6 +46,10 @@ class SimProcess {
 
   // SIGSTOP until that much later. What is in flight on its disk ends.
   void Pause(SimNanos duration);
+  // The same at the attempt of its n-th effect from now: what the code of this step still does has
+  // its effect when the pause is over.
+  void PauseAfterEffects(uint64_t n, SimNanos duration);
+  bool paused() const { return scheduler_.now() < life_->paused_until; }
   void JumpWallClock(int64_t nanos) { life_->wall_offset_nanos += nanos; }
 
  private:

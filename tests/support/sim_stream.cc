@@ -61,7 +61,8 @@ void SimConnection::Send(int to, Item item, SimNanos extra_delay) {
   End& target = end(to);
   const SimNanos latency = network_.Latency(local_);
   const SimNanos now = network_.scheduler_.now();
-  item.arrival = std::max(target.last_arrival, now + latency + extra_delay);
+  item.sent = std::max(item.sent, now);
+  item.arrival = std::max(target.last_arrival, item.sent + latency + extra_delay);
   target.last_arrival = item.arrival;
   target.flying_bytes += item.bytes.size();
   target.flying.push_back(std::move(item));
@@ -76,7 +77,7 @@ void SimConnection::ScheduleArrival(int to) {
 void SimConnection::Arrive(int to) {
   End& target = end(to);
   if (silent_ || target.flying.empty()) return;
-  if (network_.Separated(ends_[0].core->life().machine, ends_[1].core->life().machine)) {
+  if (network_.Blocked(end(1 - to).core->life().machine, target.core->life().machine)) {
     ++network_.counters_.stalled;  // Unstall comes back to it
     return;
   }
@@ -120,6 +121,17 @@ void SimConnection::AnswerWithReset(int to) {
     delay = network_.random_.Skewed(kResetDelayMax);
   }
   Send(from, {.kind = ItemKind::kReset}, delay);
+}
+
+// The process of an end died while it was stopped: what it would have sent then was never sent.
+void SimConnection::DropUnsent(int from) {
+  End& other = end(1 - from);
+  const SimNanos now = network_.scheduler_.now();
+  while (!other.flying.empty() && other.flying.back().sent > now) {
+    other.flying_bytes -= other.flying.back().bytes.size();
+    other.flying.pop_back();
+    other.last_arrival = now;
+  }
 }
 
 void SimConnection::Unstall() {
@@ -181,7 +193,9 @@ ptrdiff_t SimConnection::Write(int which, std::span<const iovec> pieces) {
     const size_t part = std::min(piece.iov_len, length - bytes.size());
     bytes.insert(bytes.end(), from, from + part);
   }
-  if (length > 0) Send(1 - which, {.kind = ItemKind::kData, .bytes = std::move(bytes)});
+  if (length > 0) {
+    Send(1 - which, {.sent = me.core->life().paused_until, .bytes = std::move(bytes)});
+  }
   if (me.wants_write) OfferWriting(which);
   return static_cast<ptrdiff_t>(length);
 }
@@ -253,6 +267,7 @@ void SimConnection::Close(int which) {
   End& me = end(which);
   if (!std::exchange(me.open, false)) return;
   me.handler = nullptr;
+  if (me.core->life().dead) DropUnsent(which);
   End& other = end(1 - which);
   if (other.open && !me.failed) {
     const bool unread = !me.arrived.empty() || me.flying_bytes > 0;
@@ -261,7 +276,9 @@ void SimConnection::Close(int which) {
       other.flying.clear();
       other.flying_bytes = 0;
     }
-    Send(1 - which, {.kind = unread && !unix_ ? ItemKind::kReset : ItemKind::kEnd});
+    const SimLife& life = me.core->life();
+    Send(1 - which, {.kind = unread && !unix_ ? ItemKind::kReset : ItemKind::kEnd,
+                     .sent = life.dead ? 0 : life.paused_until});
     OfferWriting(1 - which);
   }
   me.arrived.clear();
@@ -272,6 +289,7 @@ void SimConnection::Vanish(int which) {
   End& me = end(which);
   me.vanished = true;
   me.open = false;
+  DropUnsent(which);
   me.handler = nullptr;
   ForgetIfOver();
 }

@@ -40,6 +40,7 @@ class SimConnection : public std::enable_shared_from_this<SimConnection> {
   enum class ItemKind { kData, kEnd, kReset };
   struct Item {
     ItemKind kind = ItemKind::kData;
+    SimNanos sent = 0;  // later than now: by a process that was stopped in the middle of a step
     SimNanos arrival = 0;
     std::vector<std::byte> bytes;
   };
@@ -78,6 +79,7 @@ class SimConnection : public std::enable_shared_from_this<SimConnection> {
   void Send(int to, Item item, SimNanos extra_delay = 0);
   void ScheduleArrival(int to);
   void Arrive(int to);
+  void DropUnsent(int from);
   void AnswerWithReset(int to);
   void Fail(int which, absl::Status why);
   void QueueTurn(int which);

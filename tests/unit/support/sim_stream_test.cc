@@ -167,6 +167,44 @@ TEST_F(SimStreamTest, APartitionHoldsBytesBackUntilItHeals) {
   EXPECT_EQ(server_end_.read, "late");
 }
 
+TEST_F(SimStreamTest, AOneWayPartitionLetsTheOtherWayThrough) {
+  Connect();
+  network_.PartitionOneWay("two", "one");
+  client_end_.to_write = "late";
+  client_end_.OnWritable();
+  server_end_.to_write = "in time";
+  server_end_.OnWritable();
+  Run();
+  EXPECT_EQ(server_end_.read, "");
+  EXPECT_EQ(client_end_.read, "in time");
+  network_.Heal("one", "two");
+  Run();
+  EXPECT_EQ(server_end_.read, "late");
+}
+
+TEST_F(SimStreamTest, WhatAStoppedProcessWritesInTheSameStepComesAfterThePause) {
+  Connect();
+  client_.PauseAfterEffects(0, 5 * kSecond);
+  client_end_.to_write = "late";
+  client_end_.OnWritable();
+  scheduler_.RunUntil(scheduler_.now() + 4 * kSecond);
+  EXPECT_EQ(server_end_.read, "");
+  Run();
+  EXPECT_EQ(server_end_.read, "late");
+}
+
+TEST_F(SimStreamTest, AProcessThatDiesWhileStoppedNeverWrote) {
+  Connect();
+  client_.PauseAfterEffects(0, 5 * kSecond);
+  client_end_.to_write = "never";
+  client_end_.OnWritable();
+  scheduler_.RunUntil(scheduler_.now() + kSecond);
+  client_.Kill();
+  Run();
+  EXPECT_EQ(server_end_.read, "");
+  EXPECT_TRUE(server_end_.closed.has_value());
+}
+
 TEST_F(SimStreamTest, ADialIntoAPartitionTimesOut) {
   Connect();
   network_.Isolate("one");
