@@ -50,6 +50,6 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 warns falsely on std::string operator+ (GCC bug 105651), and on much more with sanitizers on.
   target_compile_options(semper_warnings INTERFACE -Wno-restrict)
   if(SEMPER_SANITIZE)
-    target_compile_options(semper_warnings INTERFACE -Wno-maybe-uninitialized)
+    target_compile_options(semper_warnings INTERFACE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
   endif()
 endif()

@@ -17,6 +17,7 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -96,19 +97,33 @@ class Mailbox {
   std::optional<Ending> ending_;
 };
 
-// The coordinator on its loop, on a thread of its own. Never torn down before the process ends:
-// what is stuck stays.
+// One coordinator from its start to its end, with what it works on.
+struct Life {
+  Life(runtime::Options options, Loop& loop)
+      : disk(MakePosixDisk()),
+        executor(loop),
+        coordinator(std::move(options), loop, *disk, executor) {}
+
+  const std::unique_ptr<Disk> disk;
+  LaneExecutor executor;
+  runtime::Coordinator coordinator;
+};
+
+// The coordinators of this process, one after the other, on a loop on a thread of its own. One that
+// lost the lock, or its service, is replaced in place: its state is given up, the process stays.
+// Never torn down before the process ends: what is stuck stays.
 class CoordinatorThread {
  public:
-  CoordinatorThread(runtime::Options options, Mailbox& mailbox)
+  CoordinatorThread(runtime::Options options, std::chrono::nanoseconds claim_interval,
+                    Mailbox& mailbox)
       : mailbox_(mailbox),
-        disk_(MakePosixDisk()),
-        executor_(loop_),
-        coordinator_(WithOnStop(std::move(options)), loop_, *disk_, executor_),
+        options_(std::move(options)),
+        claim_interval_(claim_interval),
+        life_(NewLife()),
         backend_(loop_, {.status = [this] { return Status(); },
                          .take_checkpoint =
                              [this](admin::LoopBackend::CheckpointDone done) {
-                               coordinator_.TakeCheckpoint(std::move(done));
+                               life_->coordinator.TakeCheckpoint(std::move(done));
                              },
                          .drain = [this] { mailbox_.PostDrain(); }}),
         thread_([this] { loop_.Run(); }) {
@@ -117,15 +132,38 @@ class CoordinatorThread {
 
   admin::Backend& backend() { return backend_; }
   void Start() {
-    loop_.Post([this] { coordinator_.Start(); });
+    loop_.Post([this] { life_->coordinator.Start(); });
   }
   void Drain() {
-    loop_.Post([this] { coordinator_.Drain(); });
+    loop_.Post([this] {
+      draining_ = true;
+      restart_.reset();
+      life_->coordinator.Drain();
+      if (stopped_) mailbox_.PostEnding({core::StopReason::kDrained, absl::OkStatus(), false});
+    });
+  }
+  void SetPeers(peer::Addresses peers) {
+    loop_.Post([this, peers = std::move(peers)] {
+      options_.peers = peers;
+      life_->coordinator.SetPeers(peers);
+    });
   }
 
  private:
+  static constexpr size_t kStuckLivesMax = 8;
+
+  std::unique_ptr<Life> NewLife() {
+    stopped_ = false;
+    began_ = loop_.Monotonic();
+    runtime::Options options = options_;
+    options.on_stop = [this](core::StopReason reason, const absl::Status& why) {
+      OnStop(reason, why);
+    };
+    return std::make_unique<Life>(std::move(options), loop_);
+  }
+
   admin::StatusSnapshot Status() const {
-    admin::StatusSnapshot snapshot = coordinator_.Status();
+    admin::StatusSnapshot snapshot = life_->coordinator.Status();
     if (!refusal_.empty()) {
       snapshot.phase = admin::Phase::kRefused;
       snapshot.reason = refusal_;
@@ -133,26 +171,56 @@ class CoordinatorThread {
     return snapshot;
   }
 
-  runtime::Options WithOnStop(runtime::Options options) {
-    options.on_stop = [this](core::StopReason reason, const absl::Status& why) {
-      OnStop(reason, why);
-    };
-    return options;
+  void OnStop(core::StopReason reason, const absl::Status& why) {
+    using core::StopReason;
+    stopped_ = true;
+    const bool led = life_->coordinator.Status().recovery_seconds > 0;
+    const bool moves_on = reason == StopReason::kDrained || reason == StopReason::kHandedOver ||
+                          reason == StopReason::kRejoin || reason == StopReason::kLostLock;
+    const bool refused = !moves_on && !led && IsRefusal(reason, why);
+    if (refused) refusal_ = std::string(why.message());
+    if (refused || draining_ || reason == StopReason::kDrained || stuck_.size() >= kStuckLivesMax)
+      return mailbox_.PostEnding({reason, why, refused});
+    const std::chrono::nanoseconds now = loop_.Monotonic();
+    if (reason == StopReason::kHandedOver) {
+      // Not before the successor had its chance.
+      options_.claim_not_before = now + options_.silence_limit;
+    } else if (reason != StopReason::kRejoin) {
+      losses_ = now - began_ > 10 * claim_interval_ ? 1 : std::min(losses_ + 1, 6);
+      options_.claim_not_before = now + claim_interval_ * (1 << (losses_ - 1)) / 2;
+    }
+    SEMPER_LOG(kWarning, "begins anew: {}", std::string(why.message()));
+    // At once, unless it goes round in circles.
+    const bool short_lived = now - began_ < std::chrono::seconds(1);
+    pause_ =
+        short_lived ? std::min(2 * pause_ + milliseconds(5), milliseconds(1000)) : milliseconds(0);
+    restart_ = loop_.After(pause_, [this] { BeginAnew(); });
   }
 
-  void OnStop(core::StopReason reason, const absl::Status& why) {
-    const bool led = coordinator_.Status().recovery_seconds > 0;
-    const bool refused = reason != core::StopReason::kDrained && !led && IsRefusal(reason, why);
-    if (refused) refusal_ = std::string(why.message());
-    mailbox_.PostEnding({reason, why, refused});
+  void BeginAnew() {
+    if (life_->executor.Stop(milliseconds(20)).empty()) {
+      life_.reset();
+    } else {
+      // A job of it hangs in the volume, and needs it when it comes back.
+      stuck_.push_back(std::move(life_));
+    }
+    life_ = NewLife();
+    life_->coordinator.Start();
   }
 
   Mailbox& mailbox_;
   std::string refusal_;
-  const std::unique_ptr<Disk> disk_;
   EpollLoop loop_;
-  LaneExecutor executor_;
-  runtime::Coordinator coordinator_;
+  runtime::Options options_;
+  const std::chrono::nanoseconds claim_interval_;
+  bool draining_ = false;
+  bool stopped_ = false;
+  std::chrono::nanoseconds began_{};
+  milliseconds pause_{0};
+  int losses_ = 0;
+  std::unique_ptr<Timer> restart_;
+  std::vector<std::unique_ptr<Life>> stuck_;
+  std::unique_ptr<Life> life_;
   admin::LoopBackend backend_;
   std::thread thread_;
 };
@@ -247,7 +315,11 @@ absl::Status Daemon::Start() {
                volume.profile == log::Profile::kLocal ? "local" : "shared",
                volume.known ? "" : ", for this kind of file system is not known; see log-profile");
   }
-  coordinator_ = new CoordinatorThread(options_.runtime, mailbox_);
+  if (!options_.runtime.members.empty()) {
+    const Volume volume = FindVolume(options_.runtime.log_dir);
+    if (absl::Status s = CheckShared(volume, options_.profile.has_value()); !s.ok()) return s;
+  }
+  coordinator_ = new CoordinatorThread(options_.runtime, options_.claim_interval, mailbox_);
   if (absl::Status status = StartAdmin(); !status.ok()) return status;
   if (parsed_.has_child_command) {
     service_ = std::make_unique<supervise::ServiceProcess>(
@@ -268,7 +340,14 @@ void Daemon::Reload() {
                std::string(reload.status().message()));
     return;
   }
+  absl::StatusOr<peer::Addresses> peers = ReadPeers(reload->config);
+  if (!peers.ok()) {
+    SEMPER_LOG(kError, "the configuration was not read again, everything stays as it is: {}",
+               std::string(peers.status().message()));
+    return;
+  }
   config_ = std::move(reload->config);
+  coordinator_->SetPeers(*std::move(peers));
   SetLogLevel(ReadLogLevel(config_));
   SetLogFormat(ReadLogFormat(config_));
   SEMPER_LOG(kInfo, "configuration read again; changed: {}",
@@ -300,12 +379,13 @@ void Daemon::OnSignal(int number) {
 void Daemon::OnEnding(const Ending& ending) {
   if (exit_code_) return;
   const std::string why(ending.why.message());
-  if (ending.reason == core::StopReason::kDrained) {
+  if (ending.reason == core::StopReason::kDrained ||
+      (draining_ && ending.reason == core::StopReason::kHandedOver)) {
     SEMPER_LOG(kInfo, "drained");
     return EndService(kExitOk);
   }
   if (!ending.refused) {
-    SEMPER_LOG(kError, "gave up: {}; the next start recovers from the log", why);
+    SEMPER_LOG(kError, "gave up for good: {}; the next start recovers from the log", why);
     return EndService(kExitGaveUp);
   }
   if (options_.exit_on_refusal || draining_) {

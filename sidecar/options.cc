@@ -35,6 +35,11 @@ std::vector<ConfigKey> IdentityKeys() {
       StringKey("member", "", restart,
                 "This process among its fellows, for people; it stands in claims. "
                 "Empty: the host name."),
+      ListKey(
+          "members", "", restart,
+          "Where the members of this immortal are found, each on its peer port, as HOST:PORT; a "
+          "host name may stand for several, as that of a headless service does, and is looked "
+          "up every 10 s. This member's own address may be among them. Empty: it is alone."),
       StringKey("log-dir", "", restart,
                 "Directory of all logs on this volume; this immortal's is below it, at "
                 "namespace/name. Needed."),
@@ -114,6 +119,17 @@ std::vector<ConfigKey> PolicyKeys() {
       DurationKey("checkpoint-interval", "0", "0", "720h", restart,
                   "Takes a checkpoint after so much logged time with inputs in it. 0: not by "
                   "time."),
+      DurationKey("silence-limit", "1s", "100ms", "1h", restart,
+                  "A standby takes over when the log has shown nothing new for so long. A leader "
+                  "with nothing to write shows a sign three times in it."),
+      DurationKey("still-limit", "30ms", "5ms", "1m", restart,
+                  "A standby whose connection to the leader broke takes over when the log stands "
+                  "still for so long."),
+      DurationKey("claim-interval", "1s", "10ms", "1h", restart,
+                  "A member that lost the lead waits about so long before it claims again, longer "
+                  "each time it loses it soon."),
+      EnumKey("checkpoint-on", "auto", {"auto", "leader"}, restart,
+              "Who takes checkpoints. auto: a standby that is ready, or else the leader."),
       IntKey("checkpoint-keep", "2", "2", "100", restart,
              "Checkpoints to keep. The log is kept from the oldest of them on."),
       DurationKey("drain-timeout", "10s", "100ms", "1h", restart,
@@ -282,6 +298,12 @@ absl::Status ReadIdentity(const Config& config, runtime::Options& options) {
         config, "member",
         absl::StrCat("'", options.member, "' is no word of letters, digits, '-', '_', '.'"));
   }
+  for (const std::string& member : config.List("members")) {
+    if (!IsHostPort(member)) {
+      return Wrong(config, "members", absl::StrCat("'", member, "' is no HOST:PORT"));
+    }
+    options.members.push_back(member);
+  }
   return ReadGenesisMode(config, options);
 }
 
@@ -307,6 +329,15 @@ absl::Status ReadLimits(const Config& config, runtime::Options& options) {
   options.checkpoint_every_inputs = static_cast<uint64_t>(config.Int("checkpoint-every-inputs"));
   options.checkpoint_every = config.Duration("checkpoint-interval");
   options.checkpoint_keep = static_cast<int>(config.Int("checkpoint-keep"));
+  options.silence_limit = config.Duration("silence-limit");
+  options.still_limit = config.Duration("still-limit");
+  if (options.still_limit > options.silence_limit) {
+    return Wrong(config, "still-limit",
+                 absl::StrCat(config.Text("still-limit"), " is more than silence-limit (",
+                              config.Text("silence-limit"), ")"));
+  }
+  if (config.Enum("checkpoint-on") == "leader")
+    options.checkpoint_on = runtime::Options::CheckpointOn::kLeader;
   return absl::OkStatus();
 }
 
@@ -422,6 +453,7 @@ absl::StatusOr<SidecarOptions> ReadOptions(const Config& config) {
   options.log_level = ReadLogLevel(config);
   options.log_format = ReadLogFormat(config);
   options.drain_timeout = config.Duration("drain-timeout");
+  options.claim_interval = config.Duration("claim-interval");
   options.exit_on_refusal = config.Bool("exit-on-refusal");
   return options;
 }

@@ -35,6 +35,7 @@ struct SidecarOptions {
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
   std::chrono::nanoseconds drain_timeout{0};
+  std::chrono::nanoseconds claim_interval{0};
   bool exit_on_refusal = false;
 };
 

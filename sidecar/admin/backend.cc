@@ -10,6 +10,8 @@ const char* PhaseName(Phase phase) {
       return "waiting-for-service";
     case Phase::kTakingOver:
       return "taking-over";
+    case Phase::kFollowing:
+      return "following";
     case Phase::kReplaying:
       return "replaying";
     case Phase::kLeading:

@@ -25,6 +25,7 @@ enum class Phase {
   kDraining,           // takes nothing new, finishes what it has
   kStopped,            // drained, or gave up its epoch and will not come back by itself
   kRefused,            // did not start: wrong or missing genesis, damage; `reason` names it
+  kFollowing,          // a standby: applies what the leader commits
 };
 
 // The name in status output and in the label `phase` of the metrics: "leading".
@@ -66,6 +67,16 @@ struct ServiceStatus {
   std::string name;
   uint32_t version = 0;
   std::string sdk;  // "semper-cpp/0.1.0"
+};
+
+// A fellow member, as it says.
+struct MemberStatus {
+  std::string name;
+  std::string role;  // "leader", "standby", "joining", "unfit"
+  bool ready = false;
+  uint64_t epoch = 0;
+  uint64_t index = 0;  // committed (leader) or applied
+  std::string reason;
 };
 
 struct CheckpointStatus {
@@ -120,6 +131,13 @@ struct StatusSnapshot {
   uint64_t log_bytes = 0;
   uint64_t log_free_bytes = 0;  // left on the volume, 0: not known yet
   CheckpointStatus checkpoint;
+  std::string role;    // "leader", "standby", "joining", "unfit"; "alone" without fellows
+  bool ready = false;  // of a standby: it could lead now
+  std::string leader;  // the member that leads, as far as this one knows
+  std::string unfit;   // why this member may never lead
+  uint64_t lag_inputs = 0;  // of a standby behind the leader's committed index, as it said last
+  double lag_seconds = 0;   // how long ago the leader said what is not applied yet (LagMeter)
+  std::vector<MemberStatus> members;  // fellows that are connected
   std::vector<SourceStatus> sources;
   std::vector<DestinationStatus> destinations;
   Counters counters;
@@ -146,6 +164,12 @@ class Backend {
   // UNAVAILABLE: drained or stopped before it was done; DEADLINE_EXCEEDED: it goes on, but nobody
   // waits for it any more.
   virtual absl::StatusOr<CheckpointRef> TakeCheckpoint(std::chrono::nanoseconds timeout) = 0;
+
+  // Has the leader hand over to the fellow member `to`, or to the best that is ready if it is empty.
+  // Answers when that has begun: the status tells how it ends. FAILED_PRECONDITION: this member does
+  // not lead (the text names who does), or nobody, or not `to`, is ready; NOT_FOUND: no such member
+  // is connected; UNAVAILABLE: stopped; DEADLINE_EXCEEDED: the event loop hangs, nothing is begun.
+  virtual absl::Status Switchover(const std::string& to, std::chrono::nanoseconds timeout) = 0;
 
   // Asks the process to stop intake, finish what it has and end. Returns at once; a second call
   // changes nothing.

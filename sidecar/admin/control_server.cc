@@ -31,9 +31,20 @@ constexpr int kMessageBytesMax = 64 << 10;  // of a request; all of them are tin
 constexpr int kThreadsMax = 8;
 constexpr uint32_t kCheckpointWaitMs = 60'000;
 constexpr uint32_t kCheckpointWaitMsMax = 600'000;
+constexpr uint32_t kSwitchoverWaitMs = 5'000;
+constexpr uint32_t kSwitchoverWaitMsMax = 60'000;
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+// Nobody waits beyond the caller's own deadline, and no caller holds a thread for ever.
+milliseconds WaitOf(const grpc::ServerContext& context, uint32_t asked_ms, uint32_t usual_ms,
+                    uint32_t max_ms) {
+  const auto left = std::chrono::duration_cast<milliseconds>(context.deadline() -
+                                                             std::chrono::system_clock::now());
+  return std::min(std::max(left, milliseconds(0)),
+                  milliseconds(std::min(asked_ms == 0 ? usual_ms : asked_ms, max_ms)));
 }
 
 class AdminService final : public v1::Admin::Service {
@@ -49,17 +60,19 @@ class AdminService final : public v1::Admin::Service {
   grpc::Status TakeCheckpoint(grpc::ServerContext* context,
                               const v1::TakeCheckpointRequest* request,
                               v1::TakeCheckpointResponse* response) override {
-    const uint32_t asked = request->timeout_ms() == 0 ? kCheckpointWaitMs : request->timeout_ms();
-    // Nobody waits beyond the caller's own deadline, and no caller holds a thread for ever.
-    const auto left = std::chrono::duration_cast<milliseconds>(context->deadline() -
-                                                               std::chrono::system_clock::now());
-    const milliseconds timeout = std::min(std::max(left, milliseconds(0)),
-                                          milliseconds(std::min(asked, kCheckpointWaitMsMax)));
-    const absl::StatusOr<CheckpointRef> taken = backend_.TakeCheckpoint(timeout);
+    const absl::StatusOr<CheckpointRef> taken = backend_.TakeCheckpoint(
+        WaitOf(*context, request->timeout_ms(), kCheckpointWaitMs, kCheckpointWaitMsMax));
     if (!taken.ok()) return ToGrpc(taken.status());
     response->mutable_checkpoint()->set_epoch(taken->epoch);
     response->mutable_checkpoint()->set_index(taken->index);
     return grpc::Status::OK;
+  }
+
+  grpc::Status Switchover(grpc::ServerContext* context, const v1::SwitchoverRequest* request,
+                          v1::SwitchoverResponse*) override {
+    return ToGrpc(backend_.Switchover(
+        request->to(),
+        WaitOf(*context, request->timeout_ms(), kSwitchoverWaitMs, kSwitchoverWaitMsMax)));
   }
 
   grpc::Status Drain(grpc::ServerContext*, const v1::DrainRequest*, v1::DrainResponse*) override {

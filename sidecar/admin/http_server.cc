@@ -17,12 +17,6 @@ double Seconds(std::chrono::nanoseconds duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-// One line for the events of a pod: "replaying: 120 of 4000 inputs".
-std::string PhaseText(const StatusSnapshot& s) {
-  return s.reason.empty() ? std::string(PhaseName(s.phase))
-                          : fmt::format("{}: {}", PhaseName(s.phase), s.reason);
-}
-
 std::string StaleText(const StatusSnapshot& s) {
   return fmt::format("the event loop has not answered for {:.1f} s; last known: {}", Seconds(s.age),
                      PhaseText(s));
@@ -38,9 +32,11 @@ HttpAnswer AnswerStartup(const StatusSnapshot& s) {
   return Probe(started, PhaseText(s));
 }
 
-HttpAnswer AnswerReady(const StatusSnapshot& s) {
+HttpAnswer AnswerReady(const StatusSnapshot& s, Readiness& readiness) {
   if (!s.fresh) return Probe(false, StaleText(s));
-  return Probe(s.phase == Phase::kLeading && s.service.connected, PhaseText(s));
+  Readiness::Verdict verdict =
+      readiness.Judge(s, std::chrono::steady_clock::now().time_since_epoch());
+  return Probe(verdict.ready, std::move(verdict.why));
 }
 
 // Where civetweb reports why it cannot start: it has no other way to say so.
@@ -53,9 +49,9 @@ int KeepStartError(const mg_connection*, const char* message) {
 
 int HandleRequest(mg_connection* connection) {
   const mg_request_info* request = mg_get_request_info(connection);
-  auto* backend = static_cast<Backend*>(request->user_data);
+  auto* site = static_cast<HttpSite*>(request->user_data);
   const char* path = request->local_uri != nullptr ? request->local_uri : "";
-  const HttpAnswer answer = AnswerHttp(request->request_method, path, *backend);
+  const HttpAnswer answer = AnswerHttp(request->request_method, path, *site);
   const bool head = std::string_view(request->request_method) == "HEAD";
   mg_printf(connection,
             "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
@@ -87,20 +83,20 @@ absl::StatusOr<HostPort> ParseAddress(const std::string& address) {
 
 }  // namespace
 
-HttpAnswer AnswerHttp(std::string_view method, std::string_view path, Backend& backend) {
+HttpAnswer AnswerHttp(std::string_view method, std::string_view path, HttpSite& site) {
   if (method != "GET" && method != "HEAD") {
     return {.code = 405, .body = "only GET and HEAD\n"};
   }
   if (path == "/livez") {
-    const StatusSnapshot s = backend.Status();
+    const StatusSnapshot s = site.backend.Status();
     return Probe(s.fresh, s.fresh ? "ok" : StaleText(s));
   }
-  if (path == "/startupz") return AnswerStartup(backend.Status());
-  if (path == "/readyz") return AnswerReady(backend.Status());
+  if (path == "/startupz") return AnswerStartup(site.backend.Status());
+  if (path == "/readyz") return AnswerReady(site.backend.Status(), site.readiness);
   if (path == "/metrics") {
     return {.code = 200,
             .content_type = "text/plain; version=0.0.4; charset=utf-8",
-            .body = MetricsText(backend.Status())};
+            .body = MetricsText(site.backend.Status())};
   }
   return {.code = 404, .body = "there are /livez, /readyz, /startupz and /metrics\n"};
 }
@@ -121,10 +117,10 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   callbacks.log_message = KeepStartError;
   callbacks.log_access = [](const mg_connection*, const char*) { return 1; };
 
-  std::unique_ptr<HttpServer> server(new HttpServer);
+  std::unique_ptr<HttpServer> server(new HttpServer(backend));
   std::string error;
   start_error = &error;
-  server->context_ = mg_start(&callbacks, &backend, options);
+  server->context_ = mg_start(&callbacks, &server->site_, options);
   start_error = nullptr;
   if (server->context_ == nullptr) {
     return absl::UnavailableError(

@@ -1,10 +1,11 @@
 // HttpServer: probes and metrics over HTTP, on threads of its own that touch neither the volume nor
 // the event loop.
 //
-//   /livez     200 while the event loop answers within a deadline; 503 if it hangs
-//   /startupz  200 once the coordinator has read its volume and waits for its service; 503 with the
-//   reason /readyz    200 while it leads; 503 with phase and reason /metrics   Prometheus text
-//   format
+// - /livez: 200 while the event loop answers within a deadline; 503 if it hangs.
+// - /startupz: 200 once the coordinator has read its volume and waits for its service; 503 with the
+//   reason.
+// - /readyz: 200 while it leads, or follows closely (Readiness); 503 with phase and reason.
+// - /metrics: Prometheus text format.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "sidecar/admin/backend.h"
+#include "sidecar/admin/readiness.h"
 
 struct mg_context;
 
@@ -24,9 +26,15 @@ struct HttpAnswer {
   std::string body;
 };
 
-// What the server answers to a request; `path` is without query. Asks `backend` only for paths that
-// need it.
-HttpAnswer AnswerHttp(std::string_view method, std::string_view path, Backend& backend);
+// What answers come from.
+struct HttpSite {
+  Backend& backend;
+  Readiness readiness = {};
+};
+
+// What the server answers to a request; `path` is without query. Asks the backend only for paths
+// that need it.
+HttpAnswer AnswerHttp(std::string_view method, std::string_view path, HttpSite& site);
 
 class HttpServer {
  public:
@@ -45,8 +53,9 @@ class HttpServer {
   const std::string& address() const { return address_; }
 
  private:
-  HttpServer() = default;
+  explicit HttpServer(Backend& backend) : site_{backend} {}
 
+  HttpSite site_;
   mg_context* context_ = nullptr;
   std::string address_;
 };

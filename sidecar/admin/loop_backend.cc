@@ -2,7 +2,11 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <utility>
+
+#include "fmt/format.h"
+#include "sidecar/admin/switchover.h"
 
 namespace semper::admin {
 
@@ -22,6 +26,7 @@ struct LoopBackend::Shared {
   bool detached = false;  // the loop has said that there will be no more answers
   bool drain_asked = false;
   bool checkpoint_asked = false;
+  bool switchover_asked = false;
   StatusSnapshot last;
   steady_clock::time_point last_time = steady_clock::now();
 };
@@ -54,6 +59,14 @@ struct CheckpointWait {
     }
     changed.notify_all();
   }
+};
+
+// One switchover that somebody waits for. Given up, it does not begin later behind their back.
+struct SwitchoverWait {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool given_up = false;
+  std::optional<absl::Status> result;
 };
 
 // Travels inside the callback: its destructor is the answer of last resort.
@@ -151,6 +164,42 @@ absl::StatusOr<CheckpointRef> LoopBackend::TakeCheckpoint(nanoseconds timeout) {
         "end");
   }
   return wait->result;
+}
+
+absl::Status LoopBackend::Switchover(const std::string& to, nanoseconds timeout) {
+  {
+    std::lock_guard lock(shared_->mutex);
+    if (shared_->detached) return absl::UnavailableError("the coordinator has stopped");
+    if (std::exchange(shared_->switchover_asked, true)) {
+      return absl::UnavailableError("another switchover is just being asked for");
+    }
+  }
+  auto wait = std::make_shared<SwitchoverWait>();
+  loop_.Post([shared = shared_, wait, to] {
+    {
+      std::lock_guard lock(shared->mutex);
+      shared->switchover_asked = false;
+    }
+    {
+      std::lock_guard lock(wait->mutex);
+      if (wait->given_up) return;
+      if (shared->attached) {
+        wait->result = WhyNoSwitchover(shared->hooks.status(), to);
+        if (wait->result->ok()) wait->result = shared->hooks.switchover(to);
+      } else {
+        wait->result = absl::UnavailableError("the coordinator has stopped");
+      }
+    }
+    wait->changed.notify_all();
+  });
+  std::unique_lock lock(wait->mutex);
+  if (wait->changed.wait_for(lock, timeout, [&] { return wait->result.has_value(); })) {
+    return *wait->result;
+  }
+  wait->given_up = true;
+  return absl::DeadlineExceededError(
+      fmt::format("the event loop did not answer within {:.1f} s; no switchover is begun",
+                  std::chrono::duration<double>(timeout).count()));
 }
 
 void LoopBackend::Drain() {

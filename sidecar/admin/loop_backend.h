@@ -23,6 +23,9 @@ class LoopBackend : public Backend {
     // Calls its argument exactly once on the loop, now or later; dropping it unanswered ends the
     // wait with UNAVAILABLE.
     std::function<void(CheckpointDone)> take_checkpoint;
+    // Begins the hand-over to a member, or to the best that is ready if it is empty. Called when the
+    // status names nothing against it; what else there may be is its answer.
+    std::function<absl::Status(const std::string& to)> switchover;
     std::function<void()> drain;
   };
 
@@ -38,6 +41,7 @@ class LoopBackend : public Backend {
 
   StatusSnapshot Status() override;
   absl::StatusOr<CheckpointRef> TakeCheckpoint(std::chrono::nanoseconds timeout) override;
+  absl::Status Switchover(const std::string& to, std::chrono::nanoseconds timeout) override;
   void Drain() override;
 
  private:

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <sstream>
 #include <utility>
@@ -66,7 +67,7 @@ void AddIdentity(const StatusSnapshot& s, Families& to) {
             {"version", s.version},
             {"service", s.service.name},
             {"service_version", std::to_string(s.service.version)}});
-  for (int i = 0; i <= static_cast<int>(Phase::kRefused); ++i) {
+  for (int i = 0; i <= static_cast<int>(Phase::kFollowing); ++i) {
     const Phase phase{i};
     to.Gauge("semper_phase", "1 for the phase that the coordinator is in, 0 for the others.",
              s.phase == phase, {{"phase", PhaseName(phase)}});
@@ -75,10 +76,40 @@ void AddIdentity(const StatusSnapshot& s, Families& to) {
            "1 if the event loop answered this scrape, 0 if the figures are older ones.", s.fresh);
   to.Gauge("semper_start_time_seconds", "When the process started, in seconds since 1970.",
            static_cast<double>(s.started_unix_nanos) * 1e-9);
-  to.Gauge("semper_epoch", "The epoch that this member leads; 0 if it does not lead.",
+}
+
+// One of these roles is 1. A member without fellows is the leader as soon as it leads: what watches
+// for an immortal without a leader need not know how many members it has.
+const char* RoleOf(const StatusSnapshot& s) {
+  const bool leads = s.phase == Phase::kLeading || s.phase == Phase::kDraining;
+  if (s.role == "leader" || (s.role == "alone" && leads)) return "leader";
+  if (s.role == "standby") return "standby";
+  return s.role == "unfit" ? "unfit" : "joining";
+}
+
+void AddMembers(const StatusSnapshot& s, Families& to) {
+  const std::string role = RoleOf(s);
+  for (const char* one : {"leader", "standby", "joining", "unfit"}) {
+    to.Gauge("semper_role", "1 for the role of this member, 0 for the others.", role == one,
+             {{"role", one}});
+  }
+  to.Gauge("semper_epoch", "The epoch that this member leads, or that of the leader it follows.",
            static_cast<double>(s.epoch));
-  to.Gauge("semper_recovery_seconds",
-           "How long the last start took until the coordinator led; 0 before that.",
+  const auto ready = std::ranges::count_if(s.members, &MemberStatus::ready);
+  const char* help = "Fellow members that are connected, and those of them that lead or could.";
+  to.Gauge("semper_members", help, static_cast<double>(s.members.size()), {{"state", "connected"}});
+  to.Gauge("semper_members", help, static_cast<double>(ready), {{"state", "ready"}});
+  to.Gauge("semper_standby_lag_inputs",
+           "Inputs that the leader has committed and this standby has not applied.",
+           static_cast<double>(s.lag_inputs));
+  to.Gauge("semper_standby_lag_seconds",
+           "How long ago the leader committed what this standby applies now.", s.lag_seconds);
+  // A process leads once: one that lost its epoch begins a new life.
+  to.Counter("semper_takeovers_total", "Times that this process became the leader.",
+             s.recovery_seconds > 0);
+  to.Gauge("semper_takeover_duration_seconds",
+           "From the claim (without fellows: from the start of the process) until this member led; "
+           "0: it did not yet.",
            s.recovery_seconds);
 }
 
@@ -196,6 +227,7 @@ void AddProcess(Families& to) {
 std::string MetricsText(const StatusSnapshot& snapshot) {
   Families families;
   AddIdentity(snapshot, families);
+  AddMembers(snapshot, families);
   AddPositions(snapshot, families);
   AddCounters(snapshot.counters, families);
   AddPeers(snapshot, families);

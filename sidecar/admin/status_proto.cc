@@ -47,6 +47,24 @@ void FillPeers(const StatusSnapshot& s, v1::Status& to) {
   }
 }
 
+void FillMembers(const StatusSnapshot& s, v1::Status& to) {
+  to.set_role(s.role);
+  to.set_leader(s.leader);
+  to.set_unfit(s.unfit);
+  to.set_ready(s.ready);
+  to.set_lag_inputs(s.lag_inputs);
+  to.set_lag_seconds(s.lag_seconds);
+  for (const MemberStatus& from : s.members) {
+    v1::Status::Member& member = *to.add_members();
+    member.set_name(from.name);
+    member.set_role(from.role);
+    member.set_ready(from.ready);
+    member.set_epoch(from.epoch);
+    member.set_index(from.index);
+    member.set_reason(from.reason);
+  }
+}
+
 void FillCounters(const Counters& from, v1::Status::Counters& to) {
   to.set_inputs(from.inputs);
   to.set_input_bytes(from.input_bytes);
@@ -86,7 +104,7 @@ v1::Status ToProto(const StatusSnapshot& s) {
   to.set_version(s.version);
   to.set_epoch(s.epoch);
   static_assert(v1::Status::STARTING == static_cast<int>(Phase::kStarting) + 1);
-  static_assert(v1::Status::REFUSED == static_cast<int>(Phase::kRefused) + 1);
+  static_assert(v1::Status::FOLLOWING == static_cast<int>(Phase::kFollowing) + 1);
   to.set_phase(static_cast<v1::Status::Phase>(static_cast<int>(s.phase) + 1));
   to.set_reason(s.reason);
   to.set_fresh(s.fresh);
@@ -114,6 +132,7 @@ v1::Status ToProto(const StatusSnapshot& s) {
   checkpoint.set_last_unix_nanos(s.checkpoint.last_unix_nanos);
   checkpoint.set_last_bytes(s.checkpoint.last_bytes);
   checkpoint.set_last_error(s.checkpoint.last_error);
+  FillMembers(s, to);
   FillPeers(s, to);
   FillCounters(s.counters, *to.mutable_counters());
   to.mutable_buffers()->set_bytes_in_use(s.buffer_bytes_in_use);

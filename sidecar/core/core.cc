@@ -13,6 +13,7 @@ Core::Core(CoreOptions options, BufferPool& pool, EffectSink& sink)
     : options_(std::move(options)),
       pool_(pool),
       sink_(sink),
+      contender_(options_.contender),
       tail_(1024),
       units_(64),
       marks_(256) {}
@@ -29,9 +30,21 @@ void Core::Start() {
   sink_.ReadClaims();
 }
 
-void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest) {
-  if (phase_ != Phase::kReadingClaims) return;
+void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest, bool own) {
+  if (phase_ != Phase::kReadingClaims && phase_ != Phase::kChecking) return;
   if (!newest.ok()) return StopBecause(StopReason::kUnknownState, newest.status());
+  const bool moved = std::exchange(newest_claim_, *newest) != *newest;
+  if (!options_.alone && phase_ == Phase::kReadingClaims) {
+    if (own || Raw(*newest) == 0) contender_.OnOwnLast();
+    phase_ = Phase::kJoining;
+    if (waiting_hello_) sink_.Join();
+    return;
+  }
+  if (phase_ == Phase::kChecking && moved) {
+    contender_.OnOtherClaim(steady_);
+    phase_ = Phase::kFollowing;
+    return sink_.Follow(delivered_);
+  }
   epoch_ = Epoch{Raw(*newest) + 1};
   phase_ = Phase::kClaiming;
   sink_.CreateClaim(epoch_);
@@ -39,12 +52,19 @@ void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest) {
 
 void Core::OnClaimed(const absl::Status& claimed) {
   if (phase_ != Phase::kClaiming) return;
+  if (absl::IsAlreadyExists(claimed) && !options_.alone) {
+    newest_claim_ = std::exchange(epoch_, Epoch{});
+    contender_.OnOtherClaim(steady_);
+    phase_ = Phase::kFollowing;
+    return sink_.Follow(delivered_);
+  }
   if (absl::IsAlreadyExists(claimed)) {
     return StopBecause(
         StopReason::kLostLock,
         absl::AbortedError(absl::StrCat("epoch ", Raw(epoch_), " was claimed by another member")));
   }
   if (!claimed.ok()) return StopBecause(StopReason::kUnknownState, claimed);
+  newest_claim_ = epoch_;
   phase_ = Phase::kSealing;
   sink_.TakeOver(epoch_);
 }
@@ -69,12 +89,19 @@ void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
         absl::IsDataLoss(recovered.status()) ? StopReason::kDamage : StopReason::kUnknownState,
         recovered.status());
   }
-  state_ = std::move(recovered->state);
-  durable_index_ = committed_index_ = state_.index();
-  links_.resize(state_.sources().size());
-  for (size_t i = 0; i < links_.size(); ++i) links_[i].committed = state_.sources()[i].position;
-  restore_.index = recovered->restore_index;
-  for (const auto& d : recovered->checkpoint.destinations()) {
+  if (followed_) {
+    state_ = std::move(recovered->state);
+  } else {
+    LoadCheckpoint(*recovered);
+  }
+  BeginLeading();
+}
+
+void Core::LoadCheckpoint(Recovered& recovered) {
+  state_ = std::move(recovered.state);
+  restore_.index = recovered.restore_index;
+  restore_.counters.clear();
+  for (const auto& d : recovered.checkpoint.destinations()) {
     ledger_.Restore(Slot{d.slot()}, d.name(), {d.sequence(), d.hash()},
                     {d.acked_sequence(), d.acked_hash()});
     restore_.counters.resize(d.slot());
@@ -83,14 +110,26 @@ void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
     destination.welcomed = d.incarnation().size() == 16;
     destination.incarnation = IncarnationFrom(d.incarnation());
   }
-  for (auto& held : recovered->held) {
+  for (auto& held : recovered.held) {
     ledger_.RestoreHeld(Slot{held.frame.slot}, held.frame.count, held.frame.crc,
                         std::move(held.payload));
   }
   time_of_checkpoint_ = state_.time();
+}
+
+void Core::BeginLeading() {
+  durable_index_ = committed_index_ = state_.index();
+  links_.resize(state_.sources().size());
+  for (size_t i = 0; i < links_.size(); ++i) links_[i].committed = state_.sources()[i].position;
   phase_ = Phase::kLeading;
+  written_at_ = steady_;
+  if (!options_.alone) sink_.CheckAt(steady_ + options_.contender.silence_nanos / 3);
   for (const Destination& d : ledger_.destinations()) sink_.Connect(d.slot, d.name);
-  GreetWaitingService();
+  if (!followed_) return GreetWaitingService();
+  if (waiting_hello_) return GreetWaitingService();  // it lost its service while it took over
+  if (service_phase_ != ServicePhase::kFeeding) return;
+  if (Raw(state_.index()) == 0) AdmitStart(hello_);
+  sink_.Feed(delivered_);
 }
 
 bool Core::CanAdmit() const {
@@ -136,7 +175,7 @@ void Core::EndOfRound() {
   if (!ledger_.pending().empty()) ReleaseOutputs();
   MaybeNoteAcks();
   MaybeTick();
-  if (checkpoint_wanted_ && unit_entries_ == 0 && !write_in_flight_ &&
+  if (checkpoint_wanted_ && !draining_ && unit_entries_ == 0 && !write_in_flight_ &&
       service_phase_ == ServicePhase::kLive && Raw(checkpoint_cut_) == 0) {
     v1::Control control;
     control.mutable_tick();  // a cut is at the end of a record with inputs
@@ -147,8 +186,11 @@ void Core::EndOfRound() {
 
 bool Core::CheckpointDue() const {
   // Cut only while everything admitted is also delivered, and outputs are made for the first time.
-  if (service_phase_ != ServicePhase::kLive || Raw(checkpoint_cut_) != 0) return false;
+  const bool follows = phase_ == Phase::kFollowing && service_phase_ == ServicePhase::kFeeding;
+  if ((service_phase_ != ServicePhase::kLive && !follows) || Raw(checkpoint_cut_) != 0)
+    return false;
   if (checkpoint_wanted_) return true;
+  if (!checkpoints_here_) return false;
   const auto due = [](uint64_t limit, uint64_t value) { return limit != 0 && value >= limit; };
   return due(options_.checkpoint_every_bytes, bytes_since_checkpoint_) ||
          due(options_.checkpoint_every_inputs, inputs_since_checkpoint_) ||
@@ -156,8 +198,11 @@ bool Core::CheckpointDue() const {
 }
 
 void Core::MaybeWrite() {
-  if (phase_ != Phase::kLeading || write_in_flight_ || unit_entries_ == 0) return;
+  const bool is_note = unit_entries_ == 0;
+  if (phase_ != Phase::kLeading || write_in_flight_ || (is_note && !note_due_)) return;
   if (units_.size() >= options_.uncommitted_units_max) return;
+  note_due_ = false;
+  written_at_ = steady_;
   UnitFacts facts{next_batch_, state_.index(), 0};
   for (const Slot slot : open_marks_) {
     links_[Raw(slot) - 1].marked = false;
@@ -169,13 +214,16 @@ void Core::MaybeWrite() {
   unit_bytes_ = 0;
   unit_entries_ = 0;
   write_in_flight_ = true;
-  const bool cut = CheckpointDue();
+  const bool cut = !is_note && CheckpointDue();
   stated_batches_ = committed_batches_;
   sink_.WriteUnit(epoch_, next_batch_, durable_batches_, committed_batches_, cut);
   next_batch_ = next_batch_ + 1;
-  if (!cut) return;
+  if (cut) CutCheckpoint(state_.index());
+}
+
+void Core::CutCheckpoint(Index index) {
   checkpoint_wanted_ = false;
-  checkpoint_cut_ = state_.index();
+  checkpoint_cut_ = index;
   checkpoint_ready_ = false;
   checkpoint_state_.Clear();
   state_.Save(checkpoint_state_);
@@ -226,7 +274,7 @@ void Core::OnLookedUp(const absl::StatusOr<Epoch>& newest) {
   if (phase_ == Phase::kConfirming) {
     committed_batches_ = look_up_covers_;
     phase_ = Phase::kRecovering;
-    sink_.Recover();
+    sink_.Recover(followed_);
     return;
   }
   for (size_t i = 0; i < suspicions_in_look_up_; ++i)
@@ -289,6 +337,9 @@ void Core::Drain() {
 void Core::MaybeFinishDrain() {
   if (!draining_ || phase_ != Phase::kLeading) return;
   if (committed_index_ != state_.index()) return;
+  if (handing_over_) {
+    return StopBecause(StopReason::kHandedOver, absl::CancelledError("handed over"));
+  }
   StopBecause(StopReason::kDrained, absl::CancelledError("drained"));
 }
 

@@ -5,6 +5,10 @@
 // (runtime, or a test) executes the effects and reports their outcome as later events, never from
 // inside an effect.
 //
+// A core with fellow members follows before it leads: Join → OnFed… → (Contender) → claim. What it
+// applied as a standby it keeps as a leader. One that lost the lock, or its service while it
+// followed, stops; its owner begins a new one.
+//
 // The way of an input:   On…Frame → Log (+ Deliver)   EndOfRound → WriteUnit   OnUnitDurable →
 // LookUp
 //                        OnLookedUp → committed: outputs, acks, receipts, checkpoints leave
@@ -23,6 +27,7 @@
 #include "semper/v1/link.pb.h"
 #include "semper/v1/log.pb.h"
 #include "semper/v1/peer.pb.h"
+#include "sidecar/core/contender.h"
 #include "sidecar/core/ledger.h"
 #include "sidecar/core/replicated_state.h"
 #include "sidecar/core/ring.h"
@@ -39,6 +44,9 @@ struct CoreOptions {
   std::string name;
   Incarnation incarnation{};
   uint64_t nonce = 0;  // of the claim that this process will make
+  std::string member;
+  bool alone = true;  // no fellow members: claims at once, with or without a service (ADR 0002)
+  ContenderOptions contender;
   std::string semper_version;
   uint32_t unit_bytes_max = 8u << 20;   // an open unit of this size takes no more
   uint32_t uncommitted_units_max = 64;  // speculation: written but not committed
@@ -51,7 +59,14 @@ struct CoreOptions {
 };
 
 // Why a coordinator stops. The process ends and another one recovers from the log (I5).
-enum class StopReason { kLostLock, kUnknownState, kDamage, kDrained };
+enum class StopReason {
+  kLostLock,
+  kUnknownState,
+  kDamage,
+  kDrained,
+  kHandedOver,  // to a fellow member; the next life follows
+  kRejoin,      // as a standby: its service went away, or the log went on without it
+};
 
 // Where a take-over left the log, and what the state is there.
 struct Recovered {
@@ -71,11 +86,20 @@ class EffectSink {
   virtual ~EffectSink() = default;
 
   // The log lock, in this order; each is answered by the event in brackets.
-  virtual void ReadClaims() = 0;              // [OnClaimsRead]
-  virtual void CreateClaim(Epoch epoch) = 0;  // [OnClaimed]
-  virtual void TakeOver(Epoch epoch) = 0;     // re-open, copy the tail, seal, sync [OnSealed]
-  virtual void LookUp() = 0;                  // list the claims afresh [OnLookedUp]
-  virtual void Recover() = 0;  // newest checkpoint, scan of the log after it [OnRecovered]
+  virtual void ReadClaims() = 0;  // [OnClaimsRead]
+  virtual void Join() = 0;        // committed history and its newest checkpoint [OnJoined]
+  // Hands over what is committed after `after`, now and whenever there is more, and looks again
+  // from time to time [OnFed…, OnFollowed, …]. A pause takes effect when what was read has been
+  // handed over [OnFollowPaused]; Follow goes on.
+  virtual void Follow(Index after) = 0;
+  virtual void PauseFollowing() = 0;
+  virtual void CheckAt(uint64_t steady_nanos) = 0;  // call OnCheck then; replaces an earlier one
+  virtual void CreateClaim(Epoch epoch) = 0;        // [OnClaimed]
+  virtual void TakeOver(Epoch epoch) = 0;           // re-open, copy the tail, seal, sync [OnSealed]
+  virtual void LookUp() = 0;                        // list the claims afresh [OnLookedUp]
+  // Newest checkpoint, scan of the log after it; `hot`: only the scan, after what was followed
+  // [OnRecovered].
+  virtual void Recover(bool hot) = 0;
 
   // The log. `payload` stays in place until the unit is durable.
   virtual void Log(const FrameHeader& entry, const Buffer& payload) = 0;
@@ -123,6 +147,9 @@ class Core {
   enum class Phase {
     kNew,
     kReadingClaims,
+    kJoining,    // waits for the service, or for Join
+    kFollowing,  // a standby; its service is restored, then fed
+    kChecking,   // a standby that is about to claim reads the claims
     kClaiming,
     kSealing,
     kConfirming,
@@ -134,19 +161,41 @@ class Core {
 
   Core(CoreOptions options, BufferPool& pool, EffectSink& sink);
 
-  // The wall clock at the beginning of a round of events. Becomes logged time; may jump.
-  void SetNow(uint64_t wall_nanos) { now_ = wall_nanos; }
+  // The clocks at the beginning of a round of events. The wall clock becomes logged time and may
+  // jump; the steady one is for waits.
+  void SetNow(uint64_t wall_nanos, uint64_t steady_nanos) {
+    now_ = wall_nanos;
+    steady_ = steady_nanos;
+  }
   // After the events of a round: writes what has gathered.
   void EndOfRound();
 
   // --- lock
   void Start();
-  void OnClaimsRead(const absl::StatusOr<Epoch>& newest);
+  // `own`: the newest claim was made by a member of this name.
+  void OnClaimsRead(const absl::StatusOr<Epoch>& newest, bool own = false);
   void OnClaimed(const absl::Status& claimed);
   void OnSealed(const absl::Status& sealed);
   void OnRecovered(absl::StatusOr<Recovered> recovered);
   void OnUnitDurable(const absl::Status& written);
   void OnLookedUp(const absl::StatusOr<Epoch>& newest);
+  void OnCheck();
+
+  // --- standby
+  void OnJoined(absl::StatusOr<Recovered> joined);  // its state is the checkpoint's
+  // The files were looked at, and what is committed there was handed over. `newest`: the newest
+  // claim that is known. `progressed`: the log shows something that it did not show before.
+  void OnFollowed(Epoch newest, bool progressed);
+  void OnFollowPaused();
+  void OnFollowFailed(const absl::Status& why);
+  // The connection to the member that leads. Decides only when to try.
+  void OnLeaderHeard() { contender_.OnStreamUp(); }
+  void OnLeaderLost();
+  void SetUnfit(const std::string& why);  // this member must never lead
+  const Contender& contender() const { return contender_; }
+  Epoch newest_claim() const { return newest_claim_; }
+  // The leader: stops with `member`'s name as the last input. Nothing is taken in after it.
+  void HandOver(const std::string& member);
 
   // --- service
   void OnServiceHello(const v1::ServiceHello& hello);
@@ -166,6 +215,13 @@ class Core {
   void OnCheckpointPublished(Index index);
   void OnCheckpointFailed(const std::string& why);
   void WantCheckpoint() { checkpoint_wanted_ = true; }
+  // Who takes checkpoints by policy: this member, or a fellow.
+  void SetCheckpointing(bool here) { checkpoints_here_ = here; }
+  // Standby: a record with inputs was handed over as a whole. True: cut a checkpoint at its end;
+  // the request went to the service.
+  bool MaybeCutFollowed();
+  // A fellow has published one, and it fits the log: a new generation begins there.
+  void OnCheckpointAdopted(Index index, const v1::CoordinatorState& state);
 
   // --- peers
   void OnPeerHello(ConnectionId connection, const v1::PeerHello& hello);
@@ -189,6 +245,7 @@ class Core {
   Index committed() const { return committed_index_; }
   Index delivered() const { return delivered_; }
   Index done() const { return done_; }
+  uint64_t committed_batches() const { return committed_batches_; }  // of the own epoch
   uint32_t generation() const { return generation_; }
   const Ledger& ledger() const { return ledger_; }
   const ReplicatedState& state() const { return state_; }
@@ -223,9 +280,14 @@ class Core {
 
   void Admit(FrameHeader entry, Buffer payload);
   void AdmitControl(const v1::Control& control);
-  void AdmitStart();
+  void AdmitStart(const v1::ServiceHello& hello);
+  void LoadCheckpoint(Recovered& recovered);
+  void Contend();
+  void BeginLeading();
+  void Diverged(const absl::Status& why);
   void MaybeWrite();
   bool CheckpointDue() const;
+  void CutCheckpoint(Index index);
   void MaybeLookUp();
   void Commit(uint64_t batches);
   void Release();
@@ -256,7 +318,14 @@ class Core {
 
   Phase phase_ = Phase::kNew;
   uint64_t now_ = 0;
+  uint64_t steady_ = 0;
   Epoch epoch_{};
+  Contender contender_;
+  Epoch newest_claim_{};
+  bool followed_ = false;  // what is led was followed before
+  bool handing_over_ = false;
+  bool note_due_ = false;
+  uint64_t written_at_ = 0;  // steady
   bool draining_ = false;
 
   // Log and commit.
@@ -281,6 +350,7 @@ class Core {
   // Service.
   ServicePhase service_phase_ = ServicePhase::kNone;
   std::optional<v1::ServiceHello> waiting_hello_;
+  v1::ServiceHello hello_;  // of this generation
   uint32_t generation_ = 0;
   bool live_told_ = false;  // of this generation
   bool settled_ = false;    // this generation has finished all that was there when it went live
@@ -296,6 +366,7 @@ class Core {
     std::vector<Position> counters;
   } restore_;
   bool checkpoint_wanted_ = false;
+  bool checkpoints_here_ = true;
   Index checkpoint_cut_{};  // 0: none under way
   bool checkpoint_ready_ = false;
   v1::CoordinatorState checkpoint_state_;

@@ -192,6 +192,7 @@ void Core::OnWelcome(Slot slot, const v1::PeerWelcome& welcome) {
 }
 
 void Core::SuspectDestination(Slot slot, const absl::Status& why) {
+  if (phase_ != Phase::kLeading) return Diverged(why);
   ledger_.Disconnected(slot);
   suspicions_.push_back({slot, why});
   MaybeLookUp();

@@ -15,6 +15,7 @@ constexpr size_t kCopyHeldBytes = 4096;
 void Core::OnServiceHello(const v1::ServiceHello& hello) {
   waiting_hello_ = hello;
   service_phase_ = ServicePhase::kWaiting;
+  if (phase_ == Phase::kJoining) return sink_.Join();
   if (phase_ == Phase::kLeading) GreetWaitingService();
 }
 
@@ -43,16 +44,8 @@ void Core::GreetWaitingService() {
   next_timer_ = 0;
   ledger_.BeginGeneration(restore_.counters);
   delivered_ = done_ = restore_.index;
-  if (Raw(state_.index()) == 0) {
-    v1::Control control;
-    auto* start = control.mutable_start();
-    start->set_service_name(hello.service_name());
-    start->set_service_version(hello.service_version());
-    start->set_semper_version(options_.semper_version);
-    start->set_core_version(kCoreVersion);
-    start->set_message_bytes_max(options_.message_bytes_max);
-    AdmitControl(control);
-  }
+  hello_ = hello;
+  if (Raw(state_.index()) == 0 && phase_ == Phase::kLeading) AdmitStart(hello);
   v1::CoordinatorHello greeting;
   greeting.set_protocol_version(1);
   greeting.set_name(options_.name);
@@ -70,6 +63,17 @@ void Core::GreetWaitingService() {
   }
 }
 
+void Core::AdmitStart(const v1::ServiceHello& hello) {
+  v1::Control control;
+  auto* start = control.mutable_start();
+  start->set_service_name(hello.service_name());
+  start->set_service_version(hello.service_version());
+  start->set_semper_version(options_.semper_version);
+  start->set_core_version(kCoreVersion);
+  start->set_message_bytes_max(options_.message_bytes_max);
+  AdmitControl(control);
+}
+
 void Core::OnServiceRestored(const absl::Status& restored) {
   if (service_phase_ != ServicePhase::kRestoring) return;
   if (!restored.ok()) {
@@ -81,6 +85,7 @@ void Core::OnServiceRestored(const absl::Status& restored) {
 
 void Core::BeginFeeding() {
   service_phase_ = ServicePhase::kFeeding;
+  if (phase_ == Phase::kFollowing) return sink_.Follow(delivered_);
   sink_.Feed(delivered_);
 }
 
@@ -90,6 +95,10 @@ void Core::OnServiceLost(const std::string& why) {
     sink_.StopFeeding();
   service_phase_ = ServicePhase::kNone;
   waiting_hello_.reset();
+  if (phase_ == Phase::kFollowing || phase_ == Phase::kChecking) {
+    return StopBecause(StopReason::kRejoin,
+                       absl::UnavailableError(absl::StrCat("the service went away: ", why)));
+  }
   if (Raw(checkpoint_cut_) != 0 && !checkpoint_ready_)
     OnCheckpointFailed(absl::StrCat("the service went away: ", why));
 }
@@ -103,6 +112,14 @@ void Core::ServiceFault(const absl::Status& why) {
 void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
   if (service_phase_ != ServicePhase::kFeeding) return;
   SEMPER_CHECK(entry.index == Raw(delivered_) + 1, "the feeder skipped an input");
+  if (phase_ == Phase::kFollowing) {
+    if (absl::Status s = state_.Apply(entry, payload.bytes()); !s.ok())
+      return StopBecause(StopReason::kDamage, s);
+    committed_index_ = state_.index();
+    contender_.OnInput();
+    bytes_since_checkpoint_ += kFrameHeaderBytes + entry.bytes;
+    inputs_since_checkpoint_ += entry.count;
+  }
   delivered_ = Index{entry.index + entry.count - 1};
   if (entry.kind == FrameKind::kControl) {
     v1::Control control;
@@ -113,8 +130,17 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
         if (ledger_.Find(Slot{acked.slot()}) == nullptr) continue;
         const absl::Status s =
             ledger_.Ack(Slot{acked.slot()}, {acked.sequence(), acked.hash()}, false);
-        if (!s.ok()) DestinationFault(Slot{acked.slot()}, s);
+        if (s.ok()) continue;
+        if (phase_ == Phase::kFollowing) {
+          Diverged(s);
+        } else {
+          DestinationFault(Slot{acked.slot()}, s);
+        }
       }
+    }
+    if (phase_ == Phase::kFollowing && control.has_hand_over() &&
+        control.hand_over().member() == options_.member) {
+      contender_.OnHandOver();
     }
   }
   sink_.Deliver(entry, payload);
@@ -168,7 +194,7 @@ absl::Status Core::OnDestination(Slot slot, std::string_view name) {
       d.welcomed = true;
       d.incarnation = state_.notes()[Raw(slot) - 1].incarnation;
     }
-    sink_.Connect(slot, std::string(name));
+    if (phase_ == Phase::kLeading) sink_.Connect(slot, std::string(name));
   }
   return absl::OkStatus();
 }
@@ -287,6 +313,24 @@ void Core::MaybePublish() {
   if (!checkpoint_ready_ || committed_index_ < checkpoint_cut_) return;
   checkpoint_ready_ = false;
   sink_.PublishCheckpoint(checkpoint_cut_);
+}
+
+bool Core::MaybeCutFollowed() {
+  if (phase_ != Phase::kFollowing || !CheckpointDue()) return false;
+  CutCheckpoint(delivered_);
+  return true;
+}
+
+void Core::OnCheckpointAdopted(Index index, const v1::CoordinatorState& state) {
+  if (phase_ != Phase::kLeading || index <= restore_.index) return;
+  restore_.index = index;
+  restore_.counters.clear();
+  for (const auto& d : state.destinations()) {
+    restore_.counters.resize(d.slot());
+    restore_.counters[d.slot() - 1] = {d.sequence(), d.hash()};
+  }
+  bytes_since_checkpoint_ = inputs_since_checkpoint_ = 0;
+  time_of_checkpoint_ = state_.time();
 }
 
 void Core::OnCheckpointPublished(Index index) {

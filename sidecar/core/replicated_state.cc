@@ -100,6 +100,7 @@ absl::Status ReplicatedState::ApplyControl(std::span<const std::byte> payload) {
       }
       return absl::OkStatus();
     case v1::Control::kTick:
+    case v1::Control::kHandOver:
       return absl::OkStatus();
     case v1::Control::WHAT_NOT_SET:
       return absl::DataLossError("unknown control input; a newer version wrote it");

@@ -30,6 +30,7 @@ constexpr uint64_t Raw(Epoch e) { return static_cast<uint64_t>(e); }
 constexpr uint64_t Raw(Batch b) { return static_cast<uint64_t>(b); }
 constexpr uint32_t Raw(Slot s) { return static_cast<uint32_t>(s); }
 constexpr Index operator+(Index i, uint64_t n) { return Index{Raw(i) + n}; }
+constexpr Epoch operator+(Epoch e, uint64_t n) { return Epoch{Raw(e) + n}; }
 constexpr Batch operator+(Batch b, uint64_t n) { return Batch{Raw(b) + n}; }
 
 // How far a stream of messages between two immortals has come: the sequence of the last message,
@@ -78,6 +79,12 @@ enum class FrameKind : uint16_t {
   kPeerWelcome = 64,  // semper.v1.PeerWelcome
   kAck = 65,          // first_sequence = sequence committed; crc = stream hash there
   kPeerRefused = 66,  // semper.v1.PeerRefused; closes
+  // members of one immortal: who dialled → who answers, and back
+  kMemberHello = 96,    // semper.v1.MemberHello
+  kMemberWelcome = 97,  // semper.v1.MemberWelcome
+  kMemberRefused = 98,  // semper.v1.MemberRefused; closes
+  kMemberState = 99,    // semper.v1.MemberState, both ways
+  kMemberTest = 100,    // semper.v1.MemberTest, both ways
   // both
   kPing = 80,  // keeps a quiet connection known to be alive
 };

@@ -17,6 +17,8 @@
 
 namespace semper::log {
 
+class SegmentReader;
+
 // One stretch of history inside one epoch: its copied records, its seal, and its batches below
 // `batches_end` (unlimited in the newest epoch).
 struct EpochRange {
@@ -40,6 +42,17 @@ struct History {
 // damage.
 absl::StatusOr<History> ResolveHistory(Disk& disk, const std::string& dir, core::Epoch below);
 
+// A place between two records of one segment, known to be committed up to there.
+struct LogPlace {
+  core::Epoch epoch{};  // 0: nowhere
+  uint64_t nonce = 0;
+  uint64_t number = 0;
+  uint64_t offset = 0;
+  uint64_t next_batch = 0;  // of this epoch; 0: its seal is still to come
+  core::Index next_index{1};
+  Chain chain{};
+};
+
 // What the newest valid epoch holds beyond its proven position, read past every cache: all that a
 // take-over needs.
 struct Tail {
@@ -55,10 +68,45 @@ struct Tail {
   std::vector<Record> copy;  // oldest first
   core::Index last_index{};  // after the copies
   Chain chain{};             // after the copies
-  uint64_t last_time = 0;    // logged time of the last input of history, 0 if none is retained
+  uint64_t last_time = 0;    // logged time of the last input of history; 0: none is retained, or
+                             // it is before the known place
   core::Index committed{};   // largest index stated committed in what was read; a lower bound
 };
-absl::StatusOr<Tail> ReadTail(Disk& disk, const std::string& dir, core::Epoch below);
+// `known`: a committed place up to which the caller has read and checked all records; what is
+// before it in its segment is not read again. `mode`: kRead only where one node has the volume to
+// itself, so that its cache is what every writer wrote.
+absl::StatusOr<Tail> ReadTail(Disk& disk, const std::string& dir, core::Epoch below,
+                              const LogPlace& known = {}, OpenMode mode = OpenMode::kReadFresh);
+
+// The newest history below `below` whose last seal is committed, as far as its own records state
+// it, or as the caller knows: the seal of `known_epoch` is. Nothing: none is yet.
+absl::StatusOr<std::optional<History>> ResolveCommitted(Disk& disk, const std::string& dir,
+                                                        core::Epoch below, core::Epoch known_epoch);
+
+// What the records of one epoch state, read ahead of the records that may be applied.
+struct Stated {
+  uint64_t committed = 0;  // batches
+  uint64_t seen = 0;       // batches written, durable or not
+};
+
+// Walks the headers of the newest epoch of a history, to see what they state, and whether anything
+// is still written. One thread.
+class Lookout {
+ public:
+  Lookout(Disk& disk, std::string dir, const LogPlace& begin, OpenMode mode);
+  ~Lookout();
+  core::Epoch epoch() const { return place_.epoch; }
+  // What is stated by now. NOT_FOUND: retention has removed the place.
+  absl::StatusOr<Stated> Look();
+
+ private:
+  Disk& disk_;
+  const std::string dir_;
+  const LogPlace place_;
+  const OpenMode mode_;
+  std::unique_ptr<SegmentReader> segment_;
+  Stated stated_;
+};
 
 struct Record {
   RecordHeader header;
@@ -93,6 +141,18 @@ class HistoryReader {
   // written: call again later). Notes and seals are returned too. DATA_LOSS: damage, or a record
   // that contradicts the chain.
   virtual absl::StatusOr<std::optional<Record>> Next() = 0;
+
+  // For a standby, which must know whether it may read on before it does: does the next record, if
+  // it is in this epoch at all, stand in the newest range, and which batch of it is next (0: copies
+  // or the seal)?
+  virtual bool in_newest_range() const = 0;
+  virtual uint64_t next_batch() const = 0;
+  // Where the next record of the current range is expected: what a take-over need not read again.
+  virtual LogPlace place() const = 0;
+
+  // Goes on in a history that was resolved later. FAILED_PRECONDITION: the epoch that is being read
+  // is no part of it, or ends before the place reached: open a new reader.
+  virtual absl::Status Continue(const History& newer) = 0;
 
   virtual Chain chain() const = 0;        // after the last record returned (or passed over)
   virtual core::Index index() const = 0;  // last index returned (or passed over)

@@ -23,6 +23,10 @@ class Reader : public HistoryReader {
   absl::Status Begin(const History& history);
 
   absl::StatusOr<std::optional<Record>> Next() override;
+  bool in_newest_range() const override { return range_ + 1 >= ranges_.size(); }
+  uint64_t next_batch() const override { return segment_ == nullptr ? 0 : segment_->next_batch(); }
+  LogPlace place() const override;
+  absl::Status Continue(const History& newer) override;
   Chain chain() const override { return segment_ == nullptr ? Chain{} : segment_->chain(); }
   core::Index index() const override {
     return segment_ == nullptr ? core::Index{} : core::Index{Raw(segment_->next_index()) - 1};
@@ -44,7 +48,7 @@ class Reader : public HistoryReader {
 
   Disk& disk_;
   const std::string dir_;
-  const std::vector<EpochRange> ranges_;
+  std::vector<EpochRange> ranges_;
   const OpenMode mode_;
   const core::Index after_;
   bool passing_over_;  // records up to after_, and notes and seals among them
@@ -204,6 +208,34 @@ absl::Status Reader::CheckFollows(const RecordHeader& h, uint64_t offset) {
   }
   last_origin_ = h.origin_epoch;
   last_batch_ = h.batch;
+  return absl::OkStatus();
+}
+
+LogPlace Reader::place() const {
+  if (segment_ == nullptr) return {};
+  const SegmentName& name = segment_->name();
+  return {name.epoch,
+          name.nonce,
+          name.number,
+          segment_->offset(),
+          segment_->next_batch(),
+          segment_->next_index(),
+          segment_->chain()};
+}
+
+absl::Status Reader::Continue(const History& newer) {
+  const auto same =
+      std::find_if(newer.ranges.begin(), newer.ranges.end(), [&](const EpochRange& range) {
+        return segment_ != nullptr && range.epoch == ranges_[range_].epoch;
+      });
+  if (same == newer.ranges.end() || same->nonce != ranges_[range_].nonce ||
+      segment_->next_batch() > same->batches_end) {
+    return absl::FailedPreconditionError("what was read is no part of the newer history");
+  }
+  range_ = static_cast<size_t>(same - newer.ranges.begin());
+  ranges_ = newer.ranges;
+  expected_ = 0;
+  segment_->Refresh();
   return absl::OkStatus();
 }
 

@@ -84,6 +84,14 @@ absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::Open(Disk& disk,
   return reader;
 }
 
+void SegmentReader::Seek(const LogPlace& place) {
+  offset_ = place.offset;
+  chain_ = place.chain;
+  next_index_ = place.next_index;
+  next_batch_ = place.next_batch;
+  window_.Forget();
+}
+
 absl::Status SegmentReader::ReadHeader() {
   // An invalid header is believed to be unfinished only if that is still so when read after what is
   // behind it: the process that made the segment may be writing at this moment.

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/disk.h"
+#include "sidecar/log/history.h"
 #include "sidecar/log/segment.h"
 
 namespace semper::log {
@@ -48,6 +49,9 @@ class SegmentReader {
   static absl::StatusOr<std::unique_ptr<SegmentReader>> Open(Disk& disk, const std::string& dir,
                                                              const SegmentName& name,
                                                              OpenMode mode);
+
+  // Goes to a place that an earlier reader of this very segment has reached.
+  void Seek(const LogPlace& place);
 
   // Nothing: prepared and never used (so far; ReadHeader looks again).
   const std::optional<SegmentHeader>& header() const { return header_; }

@@ -22,12 +22,15 @@ uint64_t LastEntryTime(const RecordHeader& h, std::span<const std::byte> body) {
 // are.
 class TailScan {
  public:
-  TailScan(Disk& disk, const std::string& dir, const EpochSegments& epoch)
-      : disk_(disk), dir_(dir), epoch_(epoch) {}
+  TailScan(Disk& disk, const std::string& dir, const EpochSegments& epoch, const LogPlace& known,
+           OpenMode mode)
+      : disk_(disk), dir_(dir), epoch_(epoch), known_(known), mode_(mode) {}
 
   absl::Status Run();
   absl::StatusOr<Tail> Take();
   uint64_t first_number() const { return first_number_; }
+  // Whether it began in the middle of a segment.
+  bool skipped() const { return skipped_; }
 
  private:
   struct Place {
@@ -48,6 +51,9 @@ class TailScan {
   Disk& disk_;
   const std::string& dir_;
   const EpochSegments& epoch_;
+  const LogPlace known_;
+  const OpenMode mode_;
+  bool skipped_ = false;
   uint64_t first_number_ = 0;
   std::vector<std::unique_ptr<SegmentReader>> segments_;
   std::deque<Place> unproven_;
@@ -76,7 +82,7 @@ absl::Status TailScan::Run() {
 }
 
 absl::Status TailScan::ReadSegment(uint64_t number) {
-  auto opened = SegmentReader::Open(disk_, dir_, epoch_.name(number), OpenMode::kReadFresh);
+  auto opened = SegmentReader::Open(disk_, dir_, epoch_.name(number), mode_);
   if (!opened.ok()) return opened.status();
   SegmentReader& segment = **opened;
   if (!segment.header().has_value())
@@ -91,6 +97,15 @@ absl::Status TailScan::ReadSegment(uint64_t number) {
       return segment.Damage(
           0, "the segment does not begin with the chain that its epoch's seal names");
     }
+  }
+  if (known_.epoch == epoch_.epoch && known_.nonce == epoch_.nonce && known_.number == number &&
+      number == first_number_ && known_.next_batch > 0) {
+    skipped_ = true;
+    segment.Seek(known_);
+    base_chain_ = known_.chain;
+    base_index_ = core::Index{Raw(known_.next_index) - 1};
+    proven_ = std::max(proven_, known_.next_batch);
+    committed_ = known_.next_batch;
   }
   segments_.push_back(*std::move(opened));
   while (true) {
@@ -126,6 +141,7 @@ void TailScan::DropProven() {
 
 core::Index TailScan::CommittedIndex() const {
   if (committed_ == 0) return core::Index{};
+  if (skipped_ && committed_ == known_.next_batch) return core::Index{Raw(known_.next_index) - 1};
   const SegmentHeader& header = *segments_.front()->header();
   if (!ends_.empty() && ends_.front().batch + 1 == committed_) return ends_.front().last_index;
   if (committed_ == header.first_batch) return core::Index{Raw(header.next_index) - 1};
@@ -192,7 +208,8 @@ absl::StatusOr<uint64_t> LastTimeBefore(Disk& disk, const std::string& dir, cons
   return uint64_t{0};
 }
 
-absl::StatusOr<Tail> ReadTailOnce(Disk& disk, const std::string& dir, core::Epoch below) {
+absl::StatusOr<Tail> ReadTailOnce(Disk& disk, const std::string& dir, core::Epoch below,
+                                  const LogPlace& known, OpenMode mode) {
   auto examined = ExamineEpochs(disk, dir, below);
   if (!examined.ok()) return examined.status();
   const auto newest = std::find_if(examined->begin(), examined->end(),
@@ -204,10 +221,10 @@ absl::StatusOr<Tail> ReadTailOnce(Disk& disk, const std::string& dir, core::Epoc
   }
   auto history = MakeHistory(dir, *examined);
   if (!history.ok()) return history.status();
-  TailScan scan(disk, dir, *newest);
+  TailScan scan(disk, dir, *newest, known, mode);
   if (absl::Status s = scan.Run(); !s.ok()) return s;
   auto tail = scan.Take();
-  if (!tail.ok() || tail->last_time != 0) return tail;
+  if (!tail.ok() || tail->last_time != 0 || scan.skipped()) return tail;
   auto time = LastTimeBefore(disk, dir, *history, scan.first_number());
   if (!time.ok()) return time.status();
   tail->last_time = *time;
@@ -216,8 +233,9 @@ absl::StatusOr<Tail> ReadTailOnce(Disk& disk, const std::string& dir, core::Epoc
 
 }  // namespace
 
-absl::StatusOr<Tail> ReadTail(Disk& disk, const std::string& dir, core::Epoch below) {
-  return RetryWhenVanished([&] { return ReadTailOnce(disk, dir, below); });
+absl::StatusOr<Tail> ReadTail(Disk& disk, const std::string& dir, core::Epoch below,
+                              const LogPlace& known, OpenMode mode) {
+  return RetryWhenVanished([&] { return ReadTailOnce(disk, dir, below, known, mode); });
 }
 
 }  // namespace semper::log

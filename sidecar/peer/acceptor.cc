@@ -1,5 +1,6 @@
 #include "sidecar/peer/acceptor.h"
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,12 +23,12 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
   }
 
   void OnReadable() override {
-    if (closed_ || acceptor_.paused_) return;
+    if (closed_ || paused()) return;
     heard_ = true;
     const absl::Status s = reader_.Read(*stream_, *this, kReadBudgetBytes,
                                         [&](const FrameHeader& header, Buffer payload) {
                                           Take(header, std::move(payload));
-                                          return !closed_ && !acceptor_.paused_;
+                                          return !closed_ && !paused();
                                         });
     if (closed_) return;
     if (absl::IsInvalidArgument(s)) return Damaged(std::string(s.message()));
@@ -44,7 +45,8 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
 
   std::string Refusal(const FrameHeader& header, const std::byte* encoded) override {
     if (header.last != wire::PeerHeaderCrc(encoded)) return "a frame header with a wrong CRC32C";
-    const uint32_t limit = hello_seen_ ? core::kFramePayloadBytesMax : kHandshakeBytesMax;
+    const bool large = hello_seen_ && !is_member_;
+    const uint32_t limit = large ? core::kFramePayloadBytesMax : kHandshakeBytesMax;
     if (header.bytes > limit)
       return absl::StrCat("a frame of ", header.bytes, " bytes; the limit is ", limit);
     if (header.flags != 0) return absl::StrCat("unknown frame flags ", header.flags);
@@ -76,11 +78,34 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
   }
 
   Stream& stream() { return *stream_; }
-  bool has_received() const { return reader_.has_partial(); }
+  void Pause(bool pause) {
+    if (is_member_ || !hello_seen_) return;
+    stream_->PauseReading(pause);
+    if (pause || closed_) return;
+    if (waiting_hello_) {
+      const v1::PeerHello hello = *std::exchange(waiting_hello_, std::nullopt);
+      acceptor_.handler_.OnPeerHello(id_, hello);
+    }
+    // Frames that were received before the pause announce themselves to nobody.
+    if (reader_.has_partial()) OnReadable();
+  }
 
  private:
   void Take(const FrameHeader& header, Buffer payload) {
     if (header.crc != Crc32c(0, payload.bytes())) return Damaged("a payload with a wrong CRC32C");
+    if (!hello_seen_ && header.kind == FrameKind::kMemberHello && acceptor_.members_ != nullptr) {
+      v1::MemberHello hello;
+      if (!hello.ParseFromArray(payload.data(), static_cast<int>(payload.size())))
+        return Damaged("a malformed member hello");
+      hello_seen_ = is_member_ = true;
+      return acceptor_.members_->OnMemberHello(id_, hello);
+    }
+    if (is_member_) {
+      if (header.kind == FrameKind::kPing) return;
+      if (!welcomed_ || header.kind != FrameKind::kMemberTest)
+        return Damaged(absl::StrCat("unexpected frame kind ", static_cast<int>(header.kind)));
+      return acceptor_.members_->OnMemberFrame(id_, header, payload);
+    }
     if (!hello_seen_) {
       v1::PeerHello hello;
       if (header.kind != FrameKind::kPeerHello ||
@@ -88,7 +113,9 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
         return Damaged("the first frame is not a peer hello");
       }
       hello_seen_ = true;
-      acceptor_.handler_.OnPeerHello(id_, hello);
+      if (!acceptor_.paused_) return acceptor_.handler_.OnPeerHello(id_, hello);
+      waiting_hello_ = std::move(hello);
+      stream_->PauseReading(true);
       return;
     }
     switch (header.kind) {
@@ -110,19 +137,27 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
     refused.set_text(why);
     const bool tell = hello_seen_;
     acceptor_.Refuse(id_, refused);
-    if (tell) acceptor_.handler_.OnPeerLost(id_);
+    if (tell) TellLost();
   }
 
   void Lost() {
     const bool tell = hello_seen_;
     acceptor_.Drop(id_);
-    if (tell) acceptor_.handler_.OnPeerLost(id_);
+    if (tell) TellLost();
   }
+
+  void TellLost() {
+    if (is_member_) return acceptor_.members_->OnMemberLost(id_);
+    acceptor_.handler_.OnPeerLost(id_);
+  }
+
+  // A connection is read until it has said what it is.
+  bool paused() const { return acceptor_.paused_ && hello_seen_ && !is_member_; }
 
   void OnTimer() {
     if (closed_) return;
     if (!welcomed_) return Lost();
-    quiet_ = heard_ || acceptor_.paused_ ? 0 : quiet_ + 1;
+    quiet_ = heard_ || paused() ? 0 : quiet_ + 1;
     heard_ = false;
     if (quiet_ >= kQuietLimit / kPingAfter) return Lost();
     if (!said_) Push(FrameKind::kPing, {}, Buffer());
@@ -137,6 +172,8 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
   wire::FrameWriter writer_;
   std::unique_ptr<Timer> timer_;
   bool hello_seen_ = false;
+  std::optional<v1::PeerHello> waiting_hello_;
+  bool is_member_ = false;
   bool welcomed_ = false;
   bool closed_ = false;
   bool heard_ = false;
@@ -144,8 +181,9 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
   int quiet_ = 0;
 };
 
-Acceptor::Acceptor(Loop& loop, wire::ReadArena& arena, SourceHandler& handler)
-    : loop_(loop), arena_(arena), handler_(handler) {}
+Acceptor::Acceptor(Loop& loop, wire::ReadArena& arena, SourceHandler& handler,
+                   MemberHandler* members)
+    : loop_(loop), arena_(arena), handler_(handler), members_(members) {}
 
 Acceptor::~Acceptor() = default;
 
@@ -165,7 +203,6 @@ void Acceptor::Accept(std::unique_ptr<Stream> stream) {
   }
   ++unwelcomed_;
   const ConnectionId id{next_id_++};
-  stream->PauseReading(paused_);
   connections_[Raw(id)] = std::make_shared<Connection>(*this, id, std::move(stream));
 }
 
@@ -186,12 +223,32 @@ void Acceptor::Welcome(ConnectionId id, const v1::PeerWelcome& welcome) {
                       arena_.pool().Copy(AsBytes(welcome.SerializeAsString())));
 }
 
-void Acceptor::Refuse(ConnectionId id, const v1::PeerRefused& refused) {
+void Acceptor::Close(ConnectionId id, FrameKind kind, const std::string& last_word) {
   const auto found = connections_.find(Raw(id));
   if (found == connections_.end()) return;
-  found->second->Push(FrameKind::kPeerRefused, {},
-                      arena_.pool().Copy(AsBytes(refused.SerializeAsString())));
+  found->second->Push(kind, {}, arena_.pool().Copy(AsBytes(last_word)));
   Drop(id);
+}
+
+void Acceptor::Refuse(ConnectionId id, const v1::PeerRefused& refused) {
+  Close(id, FrameKind::kPeerRefused, refused.SerializeAsString());
+}
+
+void Acceptor::RefuseMember(ConnectionId id, const v1::MemberRefused& refused) {
+  Close(id, FrameKind::kMemberRefused, refused.SerializeAsString());
+}
+
+void Acceptor::WelcomeMember(ConnectionId id, const v1::MemberWelcome& welcome) {
+  const auto found = connections_.find(Raw(id));
+  if (found == connections_.end()) return;
+  found->second->Welcomed();
+  SendMember(id, FrameKind::kMemberWelcome, welcome.SerializeAsString());
+}
+
+void Acceptor::SendMember(ConnectionId id, FrameKind kind, const std::string& payload) {
+  const auto found = connections_.find(Raw(id));
+  if (found == connections_.end()) return;
+  found->second->Push(kind, {}, arena_.pool().Copy(AsBytes(payload)));
 }
 
 void Acceptor::SendAck(ConnectionId id, const core::Position& committed) {
@@ -207,13 +264,13 @@ void Acceptor::PauseReading(bool paused) {
   if (paused_ == paused) return;
   paused_ = paused;
   for (auto& [id, connection] : connections_) {
-    connection->stream().PauseReading(paused);
-    // Frames that were received before the pause announce themselves to nobody.
-    if (!paused && connection->has_received()) {
-      loop_.Post([weak = std::weak_ptr<Connection>(connection)] {
-        if (const auto alive = weak.lock()) alive->OnReadable();
-      });
+    if (paused) {
+      connection->Pause(true);
+      continue;
     }
+    loop_.Post([this, weak = std::weak_ptr<Connection>(connection)] {
+      if (const auto alive = weak.lock(); alive && !paused_) alive->Pause(false);
+    });
   }
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "base/buffer.h"
 #include "base/loop.h"
+#include "semper/v1/member.pb.h"
 #include "semper/v1/peer.pb.h"
 #include "sidecar/core/core.h"
 #include "sidecar/wire/frame_stream.h"
@@ -25,9 +26,22 @@ class SourceHandler {
   virtual void OnPeerLost(core::ConnectionId connection) = 0;
 };
 
+// Fellow members dial the same port (docs/formats/member.md); theirs is told by its first frame.
+class MemberHandler {
+ public:
+  virtual ~MemberHandler() = default;
+  virtual void OnMemberHello(core::ConnectionId connection, const v1::MemberHello& hello) = 0;
+  // kMemberTest; the payload was checked.
+  virtual void OnMemberFrame(core::ConnectionId connection, const core::FrameHeader& frame,
+                             const Buffer& payload) = 0;
+  virtual void OnMemberLost(core::ConnectionId connection) = 0;
+};
+
 class Acceptor {
  public:
-  Acceptor(Loop& loop, wire::ReadArena& arena, SourceHandler& handler);
+  // Without `members` connections of fellow members are refused.
+  Acceptor(Loop& loop, wire::ReadArena& arena, SourceHandler& handler,
+           MemberHandler* members = nullptr);
   ~Acceptor();
 
   absl::Status Listen(const std::string& address);
@@ -41,7 +55,12 @@ class Acceptor {
   void Refuse(core::ConnectionId connection,
               const v1::PeerRefused& refused);  // says why, closes; no OnPeerLost
   void SendAck(core::ConnectionId connection, const core::Position& committed);
-  void PauseReading(bool paused);  // all of them
+  void PauseReading(bool paused);  // all but those of members
+
+  void WelcomeMember(core::ConnectionId connection, const v1::MemberWelcome& welcome);
+  void RefuseMember(core::ConnectionId connection, const v1::MemberRefused& refused);
+  void SendMember(core::ConnectionId connection, core::FrameKind kind, const std::string& payload);
+
   std::string AddressOf(core::ConnectionId connection) const;
   void CloseAll();
 
@@ -49,10 +68,12 @@ class Acceptor {
   class Connection;
   void Accept(std::unique_ptr<Stream> stream);
   void Drop(core::ConnectionId connection);
+  void Close(core::ConnectionId connection, core::FrameKind kind, const std::string& last_word);
 
   Loop& loop_;
   wire::ReadArena& arena_;
   SourceHandler& handler_;
+  MemberHandler* const members_;
   std::unique_ptr<Listener> listener_;
   std::map<uint64_t, std::shared_ptr<Connection>> connections_;
   uint64_t next_id_ = 1;

@@ -195,7 +195,14 @@ void Checkpointer::Abandon() {
   ++attempt_;
 }
 
+void Checkpointer::Clean() {
+  Operation operation;
+  operation.kind = Operation::kClean;
+  Add(std::move(operation));
+}
+
 absl::Status Checkpointer::RemoveSuperfluous() {
+  if (!place_.leads) return absl::OkStatus();
   auto kept = checkpoint::RemoveOld(disk_, place_.dir, place_.keep);
   if (!kept.ok()) return kept.status();
   if (kept->size() < 2)
@@ -208,8 +215,9 @@ absl::Status Checkpointer::RemoveSuperfluous() {
 }
 
 absl::Status Checkpointer::Do(Operation& operation) {
-  const bool needs_writer =
-      operation.kind != Operation::kCreate && operation.kind != Operation::kAbandon;
+  const bool needs_writer = operation.kind != Operation::kCreate &&
+                            operation.kind != Operation::kAbandon &&
+                            operation.kind != Operation::kClean;
   if (needs_writer && !writer_)
     return absl::FailedPreconditionError("no checkpoint is being written");
   switch (operation.kind) {
@@ -243,8 +251,14 @@ absl::Status Checkpointer::Do(Operation& operation) {
       }
       return absl::OkStatus();
     }
+    case Operation::kClean:
+      if (absl::Status s = RemoveSuperfluous(); !s.ok()) {
+        SEMPER_LOG(kWarning, "old checkpoints and segments stay for now: {}", s.ToString());
+      }
+      return absl::OkStatus();
     case Operation::kAbandon:
       writer_.reset();
+      if (!place_.alone) return absl::OkStatus();
       return checkpoint::RemoveUnfinished(disk_, place_.dir);
   }
   return absl::OkStatus();

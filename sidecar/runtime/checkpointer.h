@@ -42,8 +42,11 @@ class Checkpointer : public Job {
     core::Epoch epoch{};   // the own one
     log::History history;  // for truncation
     std::optional<log::ReusePolicy> reuse;
+    bool leads = true;  // only a leader removes anything
+    bool alone = true;  // what is unfinished is nobody else's
   };
   void SetPlace(Place place) { place_ = std::move(place); }
+  const log::History& history() const { return place_.history; }
 
   // Writing, in this order.
   void Begin(checkpoint::CheckpointHeader header, const v1::ServiceCheckpoint& service,
@@ -53,6 +56,8 @@ class Checkpointer : public Job {
   void Publish(
       core::Index index);  // [OnCheckpointPublished]; then removes what is not needed any more
   void Abandon();
+  // A fellow has published one: removes what is not needed any more. In the background.
+  void Clean();
 
   // Chunks received and not yet written.
   size_t backlog_bytes() const { return backlog_bytes_; }
@@ -67,7 +72,16 @@ class Checkpointer : public Job {
 
  private:
   struct Operation {
-    enum Kind { kCreate, kOutput, kService, kChunk, kFinish, kPublish, kAbandon } kind = kChunk;
+    enum Kind {
+      kCreate,
+      kOutput,
+      kService,
+      kChunk,
+      kFinish,
+      kPublish,
+      kAbandon,
+      kClean
+    } kind = kChunk;
     uint64_t attempt = 0;
     core::Index index{};
     core::FrameHeader frame;

@@ -22,6 +22,7 @@ constexpr std::chrono::seconds kTrimPeriod{1};
 constexpr size_t kKeptIdleBytes = 4u << 20;  // not worth a timer
 constexpr uint64_t kReuseFilesMin = 2;       // segments that wait to be written anew
 constexpr uint64_t kReuseFilesMax = 64;
+constexpr const char* kMembers = "members";  // under which the resolver knows the fellows
 }  // namespace
 
 class Coordinator::WriteJob : public Job {
@@ -49,9 +50,12 @@ Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& exec
       arena_(pool_),
       link_(loop, arena_, *this),
       resolver_({options_.peers, options_.peer_dns}, loop, executor),
-      acceptor_(loop, arena_, *this),
+      acceptor_(loop, arena_, *this, this),
       dialer_(loop, arena_, resolver_, *this),
       feeder_(disk, executor, pool_, *this),
+      follower_(loop, disk, executor, pool_, *this),
+      member_resolver_({{{kMembers, options_.members}}, ""}, loop, executor),
+      links_(loop, arena_, member_resolver_, kMembers, *this),
       checkpointer_(disk, executor, pool_, *this),
       write_job_(std::make_unique<WriteJob>(*this)) {}
 
@@ -105,18 +109,32 @@ void Coordinator::OnGenesis(absl::StatusOr<log::Genesis> genesis) {
   core_options.checkpoint_every_nanos = static_cast<uint64_t>(options_.checkpoint_every.count());
   core_options.message_bytes_max = options_.message_bytes_max;
   core_options.backlog_inputs_max = options_.backlog_inputs_max;
+  core_options.member = options_.member;
+  core_options.alone = alone();
+  core_options.contender.silence_nanos = static_cast<uint64_t>(options_.silence_limit.count());
+  core_options.contender.still_nanos = static_cast<uint64_t>(options_.still_limit.count());
+  core_options.contender.jitter_nanos =
+      loop_.Random() % (core_options.contender.still_nanos / 3 + 1);
+  core_options.contender.not_before_nanos =
+      static_cast<uint64_t>(options_.claim_not_before.count());
   core::EffectSink& sink = *this;
   core_ = std::make_unique<core::Core>(core_options, pool_, sink);
   absl::Status listening = link_.Listen(options_.service_address);
   if (listening.ok() && !options_.peer_address.empty())
     listening = acceptor_.Listen(options_.peer_address);
   if (!listening.ok()) return Stop(core::StopReason::kUnknownState, listening);
+  if (!alone()) {
+    links_.Begin();
+    Heartbeat();
+  }
   Touch();
   core_->Start();
 }
 
 void Coordinator::Touch() {
-  if (core_) core_->SetNow(loop_.WallClock());
+  if (core_) {
+    core_->SetNow(loop_.WallClock(), static_cast<uint64_t>(loop_.Monotonic().count()));
+  }
   if (round_planned_) return;
   round_planned_ = true;
   loop_.AtEndOfRound([this, alive = std::weak_ptr<bool>(alive_)] {
@@ -129,6 +147,7 @@ void Coordinator::EndOfRound() {
   if (!core_ || stopped_) return;
   core_->EndOfRound();
   ApplyFlow();
+  if (!listeners_.empty()) SayState(false);
 }
 
 void Coordinator::ApplyFlow() {
@@ -139,7 +158,9 @@ void Coordinator::ApplyFlow() {
   const bool full = core_->tail_bytes() + link_.queued_bytes() > options_.receive_bytes_max;
   // A take-over takes milliseconds: who greets meanwhile waits for its end, which is sooner than
   // another attempt.
-  acceptor_.PauseReading(!core_->CanAdmit() || congested || full);
+  const bool refuses = core_->phase() == core::Core::Phase::kJoining ||
+                       core_->phase() == core::Core::Phase::kFollowing;
+  acceptor_.PauseReading(!refuses && (!core_->CanAdmit() || congested || full));
   const uint64_t held_max = options_.held_output_bytes_max * (live ? 1 : 2);
   link_.PauseReading(held > held_max ||
                      checkpointer_.backlog_bytes() > options_.receive_bytes_max / 2);
@@ -174,15 +195,23 @@ void Coordinator::WatchLink() {
 
 void Coordinator::ReadClaims() {
   auto result = std::make_shared<absl::StatusOr<Epoch>>(Epoch{0});
+  auto own = std::make_shared<bool>(false);
   Run(
-      Lane::kReader, [this, result] { *result = log::NewestClaim(disk_, dir_); },
-      [this, result] {
+      Lane::kReader,
+      [this, result, own] {
+        *result = log::NewestClaim(disk_, dir_);
+        if (!result->ok() || Raw(**result) == 0 || alone()) return;
+        const auto claim = log::ReadClaim(disk_, dir_, **result);
+        *own = claim.ok() && claim->member == options_.member;
+      },
+      [this, result, own] {
         Touch();
-        core_->OnClaimsRead(*result);
+        core_->OnClaimsRead(*result, *own);
       });
 }
 
 void Coordinator::CreateClaim(Epoch epoch) {
+  claiming_ = alone() ? started_ : loop_.Monotonic();
   auto result = std::make_shared<absl::Status>();
   const log::ClaimInfo info{options_.member, nonce_, loop_.WallClock()};
   Run(
@@ -204,8 +233,8 @@ void Coordinator::TakeOver(Epoch epoch) {
   auto result = std::make_shared<absl::StatusOr<TakenOver>>(absl::UnknownError(""));
   Run(
       Lane::kLogWriter,
-      [this, result, log_options, epoch, random = loop_.Random()] {
-        *result = TakeOverLog(disk_, log_options, epoch, nonce_, random);
+      [this, result, log_options, epoch, random = loop_.Random(), known = follower_.KnownPlace()] {
+        *result = TakeOverLog(disk_, log_options, epoch, nonce_, random, known);
       },
       [this, result] { OnTakenOver(std::move(*result)); });
 }
@@ -240,23 +269,42 @@ void Coordinator::LookUp() {
       });
 }
 
-void Coordinator::Recover() {
+void Coordinator::Recover(bool hot) {
   auto result = std::make_shared<absl::StatusOr<RecoveredLog>>(absl::UnknownError(""));
   Run(
       Lane::kReader,
-      [this, result, epoch = core_->epoch()] {
-        *result = RecoverLog(disk_, dir_, epoch, genesis_.incarnation, sealed_index_);
+      [this, result, hot, epoch = core_->epoch(),
+       state = hot ? core_->state() : core::ReplicatedState()] {
+        *result = hot ? RecoverFollowed(disk_, dir_, epoch, follower_, state, sealed_index_)
+                      : RecoverLog(disk_, dir_, epoch, genesis_.incarnation, sealed_index_);
       },
-      [this, result] { OnRecoveredLog(std::move(*result)); });
+      [this, result, hot] { OnRecoveredLog(std::move(*result), hot); });
 }
 
-void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered) {
-  Touch();
-  if (!recovered.ok()) return core_->OnRecovered(recovered.status());
-  for (const std::string& skipped : recovered->skipped) {
+// What a checkpoint brings, for the core and for this room.
+core::Recovered Coordinator::FactsOf(RecoveredLog& recovered) {
+  for (const std::string& skipped : recovered.skipped) {
     SEMPER_LOG(kError, "checkpoint skipped: {}", skipped);
     last_report_ = absl::StrCat("checkpoint skipped: ", skipped);
   }
+  core::Recovered facts;
+  facts.state = std::move(recovered.state);
+  facts.restore_index = recovered.checkpoint.index;
+  facts.checkpoint = std::move(recovered.checkpoint_state);
+  for (const RecoveredLog::Held& held : recovered.held)
+    facts.held.push_back({held.frame, pool_.Copy(held.payload)});
+  restore_epoch_ = recovered.checkpoint.epoch;
+  restore_index_ = recovered.checkpoint.index;
+  facts_.checkpoint = restore_index_;
+  facts_.outputs_restored = facts.held.size();
+  checkpoint_status_.last = {Raw(restore_epoch_), Raw(restore_index_)};
+  log_size_ = recovered.size;
+  return facts;
+}
+
+void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered, bool hot) {
+  Touch();
+  if (!recovered.ok()) return core_->OnRecovered(recovered.status());
   feeder_.SetHistory(dir_, recovered->history);
   std::optional<log::ReusePolicy> reuse;
   if (options_.profile == log::Profile::kLocal) {
@@ -266,24 +314,20 @@ void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered) {
                              std::clamp<uint64_t>(files, kReuseFilesMin, kReuseFilesMax)};
   }
   checkpointer_.SetPlace(
-      {dir_, options_.checkpoint_keep, core_->epoch(), recovered->history, reuse});
-  log_size_ = recovered->size;
+      {dir_, options_.checkpoint_keep, core_->epoch(), recovered->history, reuse, true, alone()});
   core::Recovered facts;
-  facts.state = std::move(recovered->state);
-  facts.restore_index = recovered->checkpoint.index;
-  facts.checkpoint = std::move(recovered->checkpoint_state);
-  for (const RecoveredLog::Held& held : recovered->held)
-    facts.held.push_back({held.frame, pool_.Copy(held.payload)});
-  restore_epoch_ = recovered->checkpoint.epoch;
-  restore_index_ = recovered->checkpoint.index;
-  facts_.checkpoint = restore_index_;
-  facts_.outputs_restored = facts.held.size();
-  checkpoint_status_.last = {Raw(restore_epoch_), Raw(restore_index_)};
-  recovery_seconds_ = std::chrono::duration<double>(loop_.Monotonic() - started_).count();
+  if (hot) {
+    facts.state = std::move(recovered->state);
+  } else {
+    facts = FactsOf(*recovered);
+  }
+  recovery_seconds_ = std::chrono::duration<double>(loop_.Monotonic() - claiming_).count();
   SEMPER_LOG(kInfo,
              "{} leads epoch {}: index {}, checkpoint {}, {} inputs after it read in {:.3f} s",
              options_.name, Raw(core_->epoch()), Raw(facts.state.index()), Raw(restore_index_),
              recovered->scanned_inputs, recovery_seconds_);
+  LoseLeader();
+  AssignCheckpoints();
   core_->OnRecovered(std::move(facts));
 }
 
@@ -360,6 +404,8 @@ void Coordinator::Stop(core::StopReason reason, const absl::Status& why) {
   stopped_ = true;
   stop_reason_ = reason;
   stop_status_ = why;
+  follower_.Stop();
+  if (reason == core::StopReason::kHandedOver) SayState(true);
   AnswerCheckpoints(
       absl::UnavailableError(absl::StrCat("the coordinator stopped: ", why.message())));
   // Not from inside an event: the owner may destroy us.
@@ -368,6 +414,8 @@ void Coordinator::Stop(core::StopReason reason, const absl::Status& why) {
     link_.Refuse("the coordinator stops");
     acceptor_.CloseAll();
     dialer_.CloseAll();
+    links_.CloseAll();
+    heartbeat_.reset();
     if (options_.on_stop) options_.on_stop(stop_reason_, stop_status_);
   });
 }
@@ -377,6 +425,7 @@ void Coordinator::Drain() {
   if (!core_)
     return Stop(core::StopReason::kDrained,
                 absl::CancelledError("asked to stop before it had begun"));
+  if (HandOver("").ok()) return;
   Touch();
   core_->Drain();
 }

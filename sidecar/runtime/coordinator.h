@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,11 +21,13 @@
 #include "sidecar/admin/backend.h"
 #include "sidecar/core/core.h"
 #include "sidecar/link/server.h"
+#include "sidecar/member/links.h"
 #include "sidecar/peer/acceptor.h"
 #include "sidecar/peer/dialer.h"
 #include "sidecar/peer/resolver.h"
 #include "sidecar/runtime/checkpointer.h"
 #include "sidecar/runtime/feeder.h"
+#include "sidecar/runtime/follower.h"
 #include "sidecar/runtime/lock_jobs.h"
 #include "sidecar/runtime/options.h"
 
@@ -34,7 +37,10 @@ class Coordinator : private core::EffectSink,
                     private link::ServiceHandler,
                     private peer::SourceHandler,
                     private peer::DestinationHandler,
+                    private peer::MemberHandler,
+                    private member::FellowHandler,
                     private Feeder::Handler,
+                    private Follower::Handler,
                     private Checkpointer::Handler {
  public:
   // The ports outlive the coordinator, and the executor has no job of it left when it is destroyed.
@@ -44,8 +50,15 @@ class Coordinator : private core::EffectSink,
   // Reads the genesis, listens, claims. What goes wrong later is told by options.on_stop.
   void Start();
 
-  // Stops intake; on_stop(kDrained) when everything admitted is committed.
+  // Stops intake; on_stop(kDrained) when everything admitted is committed. A leader with a fellow
+  // that is ready hands over to it: on_stop(kHandedOver).
   void Drain();
+
+  // A leader stops in favour of `member`, or of the fellow that is ready and furthest if it is
+  // empty. FAILED_PRECONDITION: it does not lead, or nobody is ready. on_stop(kHandedOver) follows.
+  absl::Status HandOver(const std::string& member);
+  // Where other immortals are; for those that are not yet connected, and from the next dial on.
+  void SetPeers(peer::Addresses peers) { resolver_.SetAddresses(std::move(peers)); }
 
   admin::StatusSnapshot Status() const;
 
@@ -63,16 +76,21 @@ class Coordinator : private core::EffectSink,
   };
   const TakeOverFacts& take_over_facts() const { return facts_; }
   std::string PeerAddress() const { return acceptor_.Address(); }
+  bool was_ahead_of_files() const { return follower_.was_ahead_of_files(); }
 
  private:
   class WriteJob;
 
   // EffectSink
   void ReadClaims() override;
+  void Join() override;
+  void Follow(core::Index after) override;
+  void PauseFollowing() override;
+  void CheckAt(uint64_t steady_nanos) override;
   void CreateClaim(core::Epoch epoch) override;
   void TakeOver(core::Epoch epoch) override;
   void LookUp() override;
-  void Recover() override;
+  void Recover(bool hot) override;
   void Log(const core::FrameHeader& entry, const Buffer& payload) override;
   void WriteUnit(core::Epoch epoch, core::Batch batch, uint64_t durable, uint64_t committed,
                  bool cut) override;
@@ -125,6 +143,22 @@ class Coordinator : private core::EffectSink,
   void OnDisconnected(core::Slot slot) override;
   void OnRefusedByPeer(core::Slot slot, const v1::PeerRefused& refused) override;
 
+  // fellow members
+  void OnMemberHello(core::ConnectionId connection, const v1::MemberHello& hello) override;
+  void OnMemberFrame(core::ConnectionId connection, const core::FrameHeader& frame,
+                     const Buffer& payload) override;
+  void OnMemberLost(core::ConnectionId connection) override;
+  v1::MemberHello MakeMemberHello() override;
+  std::string OnFellowFound(const v1::MemberIdentity& fellow) override;
+  void OnFellowState(const std::string& member, const v1::MemberState& state) override;
+  void OnFellowTest(const std::string& member, const v1::MemberTest& test) override;
+  void OnFellowLost(const std::string& member) override;
+  void OnFellowRefused(const v1::MemberRefused& refused) override;
+  void OnRecordFollowed(core::Epoch epoch, uint64_t batch, const Chain& chain) override;
+  void OnFollowed(core::Epoch newest_claim, bool progressed) override;
+  void OnFollowPaused() override;
+  void OnFollowFailed(const absl::Status& why) override;
+
   // feeding, checkpoints
   bool MayFeed() override;
   void OnFed(const core::FrameHeader& entry, const Buffer& payload) override;
@@ -141,7 +175,22 @@ class Coordinator : private core::EffectSink,
 
   void OnGenesis(absl::StatusOr<log::Genesis> genesis);
   void OnTakenOver(absl::StatusOr<TakenOver> taken);
-  void OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered);
+  void OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered, bool hot);
+  void OnJoinedLog(absl::StatusOr<RecoveredLog> joined);
+  core::Recovered FactsOf(RecoveredLog& recovered);
+  void LoseLeader();
+  // What members hear of each other.
+  bool alone() const { return options_.members.empty(); }
+  OpenMode ReadMode() const;
+  std::optional<v1::MemberRefused> WhyNoFellow(const v1::MemberIdentity& from) const;
+  v1::MemberIdentity Identity() const;
+  v1::MemberState MakeState() const;
+  void SayState(bool now);
+  void FillMembers(admin::StatusSnapshot& s) const;
+  void Heartbeat();
+  std::string BestFellow() const;  // ready, and furthest; empty: none
+  void AssignCheckpoints();
+  void AdoptCheckpoint(const v1::MemberState& state);
   void OnUnitWritten();
   void Touch();  // an event has come: the round's end is the core's
   void EndOfRound();
@@ -163,6 +212,9 @@ class Coordinator : private core::EffectSink,
   peer::Acceptor acceptor_;
   peer::Dialer dialer_;
   Feeder feeder_;
+  Follower follower_;
+  peer::NameResolver member_resolver_;
+  member::Links links_;
   Checkpointer checkpointer_;
   log::Genesis genesis_;
   uint64_t nonce_ = 0;
@@ -170,6 +222,8 @@ class Coordinator : private core::EffectSink,
   FunctionJob lock_job_;
   FunctionJob look_up_job_;
   FunctionJob spare_job_;
+  FunctionJob adopt_job_;
+  bool adopting_ = false;
   bool spare_running_ = false;
   bool stopped_ = false;
   bool round_planned_ = false;
@@ -202,6 +256,18 @@ class Coordinator : private core::EffectSink,
   core::Index restore_index_{};
   std::vector<std::function<void(absl::StatusOr<admin::CheckpointRef>)>> checkpoint_waiters_;
 
+  // Fellows, by name: what they said last. Connections that they dialled.
+  std::map<std::string, v1::MemberState> fellows_;
+  std::map<uint64_t, std::string> listeners_;
+  std::string leader_;  // whom this member follows; empty: not connected to one
+  core::Epoch leader_epoch_{};
+  std::string checkpointer_member_;  // as assigned by the leader; empty: the leader itself
+  std::string said_;                 // the state that was said last
+  std::chrono::nanoseconds said_at_{};
+  std::unique_ptr<Timer> say_;
+  std::unique_ptr<Timer> heartbeat_;
+  std::unique_ptr<Timer> check_;
+
   std::unique_ptr<Timer> wake_;
   std::unique_ptr<Timer> watch_;
   std::unique_ptr<Timer> trim_;
@@ -212,6 +278,7 @@ class Coordinator : private core::EffectSink,
   v1::ServiceHello service_;
   std::chrono::nanoseconds started_{};
   uint64_t started_wall_ = 0;
+  std::chrono::nanoseconds claiming_{};  // alone: since the start
   double recovery_seconds_ = 0;
   admin::Counters counters_;
   admin::CheckpointStatus checkpoint_status_;

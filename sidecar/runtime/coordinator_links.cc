@@ -59,6 +59,8 @@ void Coordinator::OnServiceLost(const std::string& why) {
   Touch();
   SEMPER_LOG(kInfo, "{}: the service went away: {}", options_.name, why);
   core_->OnServiceLost(why);
+  // A fellow that has the state is sooner than a replay.
+  if (!stopped_) HandOver("").IgnoreError();
 }
 
 absl::Status Coordinator::OnDestination(Slot slot, std::string_view name) {
@@ -317,7 +319,11 @@ admin::Phase PhaseOf(const core::Core& core, bool draining) {
   switch (core.phase()) {
     case Phase::kNew:
     case Phase::kReadingClaims:
+    case Phase::kJoining:
       return admin::Phase::kStarting;
+    case Phase::kFollowing:
+      return admin::Phase::kFollowing;
+    case Phase::kChecking:
     case Phase::kClaiming:
     case Phase::kSealing:
     case Phase::kConfirming:
@@ -363,10 +369,13 @@ admin::StatusSnapshot Coordinator::Status() const {
     s.phase = core_ ? admin::Phase::kStopped : admin::Phase::kRefused;
     s.reason = std::string(stop_status_.message());
   }
+  s.role = alone() ? "alone" : "joining";
   if (!core_) return s;
+  FillMembers(s);
   s.incarnation = core::HexOf(genesis_.incarnation);
   if (!stopped_) s.phase = PhaseOf(*core_, core_->draining());
-  s.epoch = Raw(core_->epoch());
+  const bool led = core_->epoch() != core::Epoch{};
+  s.epoch = Raw(led ? core_->epoch() : leader_epoch_);
   s.index_appended = s.index_committed =
       Raw(core_->committed());  // what is not committed is nobody's business
   s.index_delivered = std::min(Raw(core_->delivered()), s.index_committed);

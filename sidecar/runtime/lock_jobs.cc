@@ -43,13 +43,18 @@ absl::StatusOr<log::Genesis> OpenImmortal(Disk& disk, const Options& options,
         absl::StrCat(dir, "/genesis is incarnation ", core::HexOf(genesis->incarnation),
                      ", --genesis=expect: wants ", core::HexOf(options.expected_incarnation)));
   }
-  if (absl::Status s = checkpoint::RemoveUnfinished(disk, dir); !s.ok()) return s;
+  // With fellows it may be one of theirs.
+  if (options.members.empty()) {
+    if (absl::Status s = checkpoint::RemoveUnfinished(disk, dir); !s.ok()) return s;
+  }
   return genesis;
 }
 
 absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, Epoch epoch,
-                                      uint64_t nonce, uint64_t random) {
-  absl::StatusOr<log::Tail> tail = log::ReadTail(disk, options.dir, epoch);
+                                      uint64_t nonce, uint64_t random, const log::LogPlace& known) {
+  absl::StatusOr<log::Tail> tail = log::ReadTail(
+      disk, options.dir, epoch, known,
+      options.profile == log::Profile::kLocal ? OpenMode::kRead : OpenMode::kReadFresh);
   if (!tail.ok()) return tail.status();
   auto writer = log::LogWriter::Start(disk, options, epoch, nonce, tail->base_index + 1,
                                       tail->base_chain, random);
@@ -76,20 +81,27 @@ absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options
 
 namespace {
 
+absl::Status CheckFits(Disk& disk, const std::string& dir, const log::History& history,
+                       const core::Incarnation& incarnation,
+                       const checkpoint::CheckpointHeader& header) {
+  if (header.incarnation != incarnation) {
+    return absl::DataLossError(
+        absl::StrCat("it is of incarnation ", core::HexOf(header.incarnation)));
+  }
+  absl::StatusOr<Chain> chain = log::ChainAt(disk, dir, history, header.id.index);
+  if (!chain.ok()) return chain.status();
+  if (*chain != header.chain)
+    return absl::DataLossError("its chain is not the log's at that index: another history");
+  return absl::OkStatus();
+}
+
 // Fills checkpoint, its state and held outputs. Not OK: not usable, and why.
 absl::Status TryCheckpoint(Disk& disk, const std::string& dir, const core::Incarnation& incarnation,
                            checkpoint::CheckpointId id, RecoveredLog& into) {
   auto reader = checkpoint::CheckpointReader::Open(disk, dir, id);
   if (!reader.ok()) return reader.status();
   const checkpoint::CheckpointHeader& header = (*reader)->header();
-  if (header.incarnation != incarnation) {
-    return absl::DataLossError(
-        absl::StrCat("it is of incarnation ", core::HexOf(header.incarnation)));
-  }
-  absl::StatusOr<Chain> chain = log::ChainAt(disk, dir, into.history, id.index);
-  if (!chain.ok()) return chain.status();
-  if (*chain != header.chain)
-    return absl::DataLossError("its chain is not the log's at that index: another history");
+  if (absl::Status s = CheckFits(disk, dir, into.history, incarnation, header); !s.ok()) return s;
   std::vector<RecoveredLog::Held> held;
   for (;;) {
     auto section = (*reader)->Next();
@@ -117,12 +129,11 @@ LogSize MeasureLog(Disk& disk, const std::string& dir) {
   return size;
 }
 
-absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoch epoch,
-                                        const core::Incarnation& incarnation, Index last) {
-  RecoveredLog result;
-  absl::StatusOr<log::History> history = log::ResolveHistory(disk, dir, Epoch{Raw(epoch) + 1});
-  if (!history.ok()) return history.status();
-  result.history = *std::move(history);
+namespace {
+
+// The newest checkpoint that fits result.history, and the state in it.
+absl::Status FindCheckpoint(Disk& disk, const std::string& dir,
+                            const core::Incarnation& incarnation, RecoveredLog& result) {
   absl::StatusOr<std::vector<checkpoint::CheckpointId>> ids =
       checkpoint::ListCheckpoints(disk, dir);
   if (!ids.ok()) return ids.status();
@@ -139,6 +150,24 @@ absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoc
                                             result.skipped.size(), " checkpoints were skipped"));
   }
   result.state = core::ReplicatedState::Load(result.checkpoint_state, result.checkpoint.index);
+  return absl::OkStatus();
+}
+
+absl::Status CheckEndsAt(const std::string& dir, const core::ReplicatedState& state, Index last) {
+  if (state.index() == last) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("the log in ", dir, " ends at index ", Raw(state.index()),
+                                          " but its seal says ", Raw(last)));
+}
+
+}  // namespace
+
+absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoch epoch,
+                                        const core::Incarnation& incarnation, Index last) {
+  RecoveredLog result;
+  absl::StatusOr<log::History> history = log::ResolveHistory(disk, dir, epoch + 1);
+  if (!history.ok()) return history.status();
+  result.history = *std::move(history);
+  if (absl::Status s = FindCheckpoint(disk, dir, incarnation, result); !s.ok()) return s;
   auto reader = log::HistoryReader::Open(disk, dir, result.history, result.checkpoint.index);
   if (!reader.ok()) return reader.status();
   for (;;) {
@@ -160,12 +189,48 @@ absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoc
     }
   }
   result.size = MeasureLog(disk, dir);
-  if (result.state.index() != last) {
-    return absl::DataLossError(absl::StrCat("the log in ", dir, " ends at index ",
-                                            Raw(result.state.index()), " but its seal says ",
-                                            Raw(last)));
-  }
+  if (absl::Status s = CheckEndsAt(dir, result.state, last); !s.ok()) return s;
   return result;
+}
+
+absl::StatusOr<RecoveredLog> JoinLog(Disk& disk, const std::string& dir,
+                                     const core::Incarnation& incarnation) {
+  RecoveredLog result;
+  auto newest = log::NewestClaim(disk, dir);
+  if (!newest.ok()) return newest.status();
+  auto history = log::ResolveCommitted(disk, dir, *newest + 1, Epoch{});
+  if (!history.ok()) return history.status();
+  if (*history) {
+    result.history = **std::move(history);
+    if (absl::Status s = FindCheckpoint(disk, dir, incarnation, result); !s.ok()) return s;
+  }
+  result.size = MeasureLog(disk, dir);
+  return result;
+}
+
+absl::StatusOr<RecoveredLog> RecoverFollowed(Disk& disk, const std::string& dir, Epoch epoch,
+                                             Follower& follower, core::ReplicatedState state,
+                                             Index last) {
+  RecoveredLog result;
+  absl::StatusOr<log::History> history = log::ResolveHistory(disk, dir, epoch + 1);
+  if (!history.ok()) return history.status();
+  result.history = *std::move(history);
+  absl::StatusOr<uint64_t> inputs = follower.ReadToEnd(result.history, state);
+  if (!inputs.ok()) return inputs.status();
+  result.scanned_inputs = *inputs;
+  result.state = std::move(state);
+  if (absl::Status s = CheckEndsAt(dir, result.state, last); !s.ok()) return s;
+  return result;
+}
+
+absl::StatusOr<checkpoint::CheckpointHeader> CheckForeignCheckpoint(
+    Disk& disk, const std::string& dir, const log::History& history,
+    const core::Incarnation& incarnation, checkpoint::CheckpointId id) {
+  auto reader = checkpoint::CheckpointReader::Open(disk, dir, id);
+  if (!reader.ok()) return reader.status();
+  const checkpoint::CheckpointHeader& header = (*reader)->header();
+  if (absl::Status s = CheckFits(disk, dir, history, incarnation, header); !s.ok()) return s;
+  return header;
 }
 
 }  // namespace semper::runtime

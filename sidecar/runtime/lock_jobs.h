@@ -18,6 +18,7 @@
 #include "sidecar/log/genesis.h"
 #include "sidecar/log/history.h"
 #include "sidecar/log/writer.h"
+#include "sidecar/runtime/follower.h"
 #include "sidecar/runtime/options.h"
 
 namespace semper::runtime {
@@ -55,7 +56,8 @@ struct TakenOver {
 // Re-opens the older segments, copies the unproven tail into a segment of `epoch`, and seals it,
 // durably.
 absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, core::Epoch epoch,
-                                      uint64_t nonce, uint64_t random);
+                                      uint64_t nonce, uint64_t random,
+                                      const log::LogPlace& known = {});
 
 // What the log takes on its volume, for status; zeroes where it cannot be told.
 struct LogSize {
@@ -83,5 +85,21 @@ struct RecoveredLog {
 // `last`.
 absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, core::Epoch epoch,
                                         const core::Incarnation& incarnation, core::Index last);
+
+// What a standby begins with: the committed history, and the newest checkpoint that fits it; the
+// state is the checkpoint's, nothing after it was read. `history` has no ranges while nothing is
+// committed.
+absl::StatusOr<RecoveredLog> JoinLog(Disk& disk, const std::string& dir,
+                                     const core::Incarnation& incarnation);
+
+// A take-over by a member that has followed: what is left to read, applied to `state`.
+absl::StatusOr<RecoveredLog> RecoverFollowed(Disk& disk, const std::string& dir, core::Epoch epoch,
+                                             Follower& follower, core::ReplicatedState state,
+                                             core::Index last);
+
+// Is this checkpoint, which a fellow has published, one of this history? Its header.
+absl::StatusOr<checkpoint::CheckpointHeader> CheckForeignCheckpoint(
+    Disk& disk, const std::string& dir, const log::History& history,
+    const core::Incarnation& incarnation, checkpoint::CheckpointId id);
 
 }  // namespace semper::runtime

@@ -34,6 +34,14 @@ struct Options {
   std::map<std::string, std::vector<std::string>> peers;
   std::string peer_dns;  // a template of a name that resolves to all members
 
+  // Where the members of this immortal are found, each on its peer port: "host:port"; a host name
+  // may stand for several. The own address may be among them. Empty: this one is alone.
+  std::vector<std::string> members;
+  std::chrono::nanoseconds silence_limit = std::chrono::seconds(1);
+  std::chrono::nanoseconds still_limit = std::chrono::milliseconds(30);
+  std::chrono::nanoseconds claim_not_before{0};  // on the loop's steady clock; back-off
+  enum class CheckpointOn { kAuto, kLeader } checkpoint_on = CheckpointOn::kAuto;
+
   log::Profile profile = log::Profile::kLocal;
   uint64_t segment_bytes = 64u << 20;
   uint64_t receive_bytes_max = 64u

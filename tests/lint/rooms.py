@@ -26,6 +26,7 @@ KNOWS = {
     "sidecar/wire": PORT_ROOMS,
     "sidecar/link": PORT_ROOMS | {"sidecar/wire"},
     "sidecar/peer": PORT_ROOMS | {"sidecar/wire"},
+    "sidecar/member": PORT_ROOMS | {"sidecar/wire", "sidecar/peer"},
     "sidecar/gateway": PORT_ROOMS,
     "sidecar/admin": PORT_ROOMS,
     "sidecar/runtime": PORT_ROOMS | SIDECAR_ROOMS,

@@ -39,6 +39,10 @@ void RecordingSink::GreetService(const v1::CoordinatorHello& hello) {
 }
 void RecordingSink::RefuseService(const std::string&) { Add("refuse service"); }
 void RecordingSink::RestoreService(Index index) { Add(absl::StrCat("restore ", Raw(index))); }
+void RecordingSink::Follow(Index after) { Add(absl::StrCat("follow after ", Raw(after))); }
+
+void RecordingSink::CheckAt(uint64_t steady_nanos) { Add(absl::StrCat("check at ", steady_nanos)); }
+
 void RecordingSink::Feed(Index after) { Add(absl::StrCat("feed after ", Raw(after))); }
 void RecordingSink::Deliver(const FrameHeader& entry, const Buffer&) {
   Add(absl::StrCat("deliver ", Text(entry)));

@@ -29,7 +29,11 @@ class RecordingSink : public EffectSink {
   void CreateClaim(Epoch epoch) override;
   void TakeOver(Epoch epoch) override;
   void LookUp() override { Add("look up"); }
-  void Recover() override { Add("recover"); }
+  void Recover(bool hot) override { Add(hot ? "recover what was not followed" : "recover"); }
+  void Join() override { Add("join"); }
+  void Follow(Index after) override;
+  void PauseFollowing() override { Add("pause following"); }
+  void CheckAt(uint64_t steady_nanos) override;
   void Log(const FrameHeader& entry, const Buffer& payload) override;
   void WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t committed, bool cut) override;
   void GreetService(const v1::CoordinatorHello& hello) override;

@@ -1,0 +1,25 @@
+#include "sidecar/admin/lag_meter.h"
+
+namespace semper::admin {
+namespace {
+
+constexpr std::chrono::milliseconds kSpacing{50};
+constexpr size_t kWordsMax = 1024;  // nearly a minute; behind by more, the oldest words still count
+
+}  // namespace
+
+void LagMeter::Told(std::chrono::nanoseconds now, uint64_t committed) {
+  if (!words_.empty()) {
+    if (committed <= words_.back().committed) return;
+    if (now - words_.back().at < kSpacing || words_.size() == kWordsMax) return;
+  }
+  words_.push_back({now, committed});
+}
+
+double LagMeter::Seconds(std::chrono::nanoseconds now, uint64_t applied) {
+  while (!words_.empty() && words_.front().committed <= applied) words_.pop_front();
+  if (words_.empty()) return 0;
+  return std::chrono::duration<double>(now - words_.front().at).count();
+}
+
+}  // namespace semper::admin

@@ -1,0 +1,99 @@
+// A standby: joining, following, and when to claim.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sidecar/core/core.h"
+
+namespace semper::core {
+
+namespace {
+// A standby whose service has so much still to do would make everybody wait: it is not ready.
+constexpr uint64_t kReadyBacklogInputs = 100'000;
+}  // namespace
+
+void Core::OnJoined(absl::StatusOr<Recovered> joined) {
+  if (phase_ != Phase::kJoining) return;
+  if (!joined.ok()) {
+    return StopBecause(
+        absl::IsDataLoss(joined.status()) ? StopReason::kDamage : StopReason::kRejoin,
+        joined.status());
+  }
+  LoadCheckpoint(*joined);
+  committed_index_ = state_.index();
+  followed_ = true;
+  phase_ = Phase::kFollowing;
+  if (waiting_hello_) return GreetWaitingService();
+  StopBecause(StopReason::kRejoin, absl::UnavailableError("the service went away"));
+}
+
+void Core::OnFollowed(Epoch newest, bool progressed) {
+  if (phase_ != Phase::kFollowing) return;
+  if (newest > newest_claim_) {
+    newest_claim_ = newest;
+    contender_.OnOtherClaim(steady_);
+  }
+  contender_.OnLooked(steady_, progressed);
+  contender_.SetReady(service_phase_ == ServicePhase::kFeeding &&
+                      Raw(delivered_) - Raw(done_) <= kReadyBacklogInputs);
+  if (Raw(committed_index_) != 0) sink_.TellCommitted(committed_index_);
+  MaybePublish();
+  Contend();
+}
+
+void Core::OnLeaderLost() {
+  contender_.OnStreamBroken();
+  Contend();
+}
+
+void Core::Contend() {
+  if (phase_ != Phase::kFollowing) return;
+  const std::optional<uint64_t> when = contender_.When();
+  if (!when) return;
+  if (*when > steady_) return sink_.CheckAt(*when);
+  phase_ = Phase::kChecking;
+  sink_.PauseFollowing();
+}
+
+void Core::OnFollowPaused() {
+  if (phase_ == Phase::kChecking) sink_.ReadClaims();
+}
+
+void Core::OnCheck() {
+  if (phase_ == Phase::kFollowing) return Contend();
+  if (phase_ != Phase::kLeading) return;
+  const uint64_t every = options_.contender.silence_nanos / 3;
+  // Whoever follows by the files learns from a note what is committed, and that somebody leads.
+  // For a leader that slept it is the write whose look-up finds its successor.
+  if (steady_ >= written_at_ + every) {
+    note_due_ = true;
+    MaybeWrite();
+  }
+  sink_.CheckAt(std::max(written_at_, steady_) + every);
+}
+
+void Core::OnFollowFailed(const absl::Status& why) {
+  if (phase_ != Phase::kFollowing && phase_ != Phase::kChecking) return;
+  StopBecause(absl::IsDataLoss(why) ? StopReason::kDamage : StopReason::kRejoin, why);
+}
+
+void Core::SetUnfit(const std::string& why) {
+  if (!contender_.unfit().empty()) return;
+  contender_.SetUnfit(why);
+  sink_.Report(absl::StrCat("this member will not lead: ", why));
+}
+
+void Core::Diverged(const absl::Status& why) {
+  SetUnfit(absl::StrCat("its service made other outputs than the one that led, at or before index ",
+                        Raw(delivered_), ": ", why.message()));
+}
+
+void Core::HandOver(const std::string& member) {
+  if (phase_ != Phase::kLeading || draining_) return;
+  draining_ = handing_over_ = true;
+  v1::Control control;
+  control.mutable_hand_over()->set_member(member);
+  AdmitControl(control);
+}
+
+}  // namespace semper::core

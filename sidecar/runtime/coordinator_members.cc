@@ -1,0 +1,415 @@
+// Fellow members: following, what is heard from them and said to them, hand-over.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "sidecar/runtime/coordinator.h"
+
+namespace semper::runtime {
+
+using core::ConnectionId;
+using core::Epoch;
+using core::Index;
+using v1::MemberState;
+
+namespace {
+constexpr uint32_t kProtocol = 1;
+constexpr uint32_t kFormatVersion = 1;  // newest log format that this program reads
+constexpr std::chrono::milliseconds kHeartbeat{100};
+constexpr std::chrono::milliseconds kSayMin{1};  // positions are said at most so often
+constexpr std::chrono::milliseconds kPollConnected{100};
+}  // namespace
+
+OpenMode Coordinator::ReadMode() const {
+  return options_.profile == log::Profile::kLocal ? OpenMode::kRead : OpenMode::kReadFresh;
+}
+
+// --- following
+
+void Coordinator::Join() {
+  auto result = std::make_shared<absl::StatusOr<RecoveredLog>>(absl::UnknownError(""));
+  Run(
+      Lane::kReader, [this, result] { *result = JoinLog(disk_, dir_, genesis_.incarnation); },
+      [this, result] { OnJoinedLog(std::move(*result)); });
+}
+
+void Coordinator::OnJoinedLog(absl::StatusOr<RecoveredLog> joined) {
+  if (stopped_) return;
+  Touch();
+  if (!joined.ok()) return core_->OnJoined(joined.status());
+  Follower::Place place;
+  place.dir = dir_;
+  place.mode = ReadMode();
+  place.history = joined->history;
+  place.poll_alone = options_.still_limit / 3;
+  place.poll_connected = kPollConnected;
+  follower_.SetPlace(std::move(place));
+  checkpointer_.SetPlace({dir_, options_.checkpoint_keep, Epoch{}, joined->history, std::nullopt,
+                          /*leads=*/false, /*alone=*/false});
+  SEMPER_LOG(kInfo, "{} joins from checkpoint {}", options_.name, Raw(joined->checkpoint.index));
+  core_->OnJoined(FactsOf(*joined));
+}
+
+void Coordinator::Follow(Index after) { follower_.Follow(after); }
+
+void Coordinator::PauseFollowing() { follower_.Pause(); }
+
+void Coordinator::CheckAt(uint64_t steady_nanos) {
+  const auto now = static_cast<uint64_t>(loop_.Monotonic().count());
+  const uint64_t wait = steady_nanos > now ? steady_nanos - now : 0;
+  check_ = loop_.After(std::chrono::nanoseconds(wait), [this] {
+    if (stopped_) return;
+    Touch();
+    core_->OnCheck();
+  });
+}
+
+void Coordinator::OnRecordFollowed(Epoch epoch, uint64_t batch, const Chain& chain) {
+  if (stopped_ || !core_->MaybeCutFollowed()) return;
+  cut_ = checkpoint::CheckpointHeader{};
+  cut_.id = {epoch, core_->delivered()};
+  cut_.name = options_.name;
+  cut_.incarnation = genesis_.incarnation;
+  cut_.batches = batch + 1;
+  cut_.chain = chain;
+}
+
+void Coordinator::OnFollowed(Epoch newest_claim, bool progressed) {
+  if (stopped_) return;
+  Touch();
+  core_->OnFollowed(newest_claim, progressed);
+}
+
+void Coordinator::OnFollowPaused() {
+  if (stopped_) return;
+  Touch();
+  core_->OnFollowPaused();
+}
+
+void Coordinator::OnFollowFailed(const absl::Status& why) {
+  if (stopped_) return;
+  Touch();
+  core_->OnFollowFailed(why);
+}
+
+// --- what is said
+
+v1::MemberIdentity Coordinator::Identity() const {
+  v1::MemberIdentity identity;
+  identity.set_cluster(options_.cluster);
+  identity.set_name(options_.name);
+  identity.set_incarnation(core::BytesOf(genesis_.incarnation));
+  identity.set_member(options_.member);
+  identity.set_process(nonce_);
+  identity.set_semper_version(kVersion);
+  identity.set_format_version(kFormatVersion);
+  return identity;
+}
+
+MemberState Coordinator::MakeState() const {
+  using Phase = core::Core::Phase;
+  MemberState state;
+  if (!core_) return state;
+  const Phase phase = core_->phase();
+  const bool leads = phase == Phase::kLeading || stop_reason_ == core::StopReason::kHandedOver;
+  if (leads) {
+    state.set_role(MemberState::LEADER);
+    state.set_epoch(Raw(core_->epoch()));
+    state.set_batches(core_->committed_batches());
+    state.set_committed(Raw(core_->committed()));
+    state.set_ready(true);
+    state.set_checkpointer(checkpointer_member_);
+    state.set_leader(options_.member);
+  } else {
+    const bool follows = phase == Phase::kFollowing || phase == Phase::kChecking ||
+                         phase == Phase::kClaiming || phase == Phase::kSealing ||
+                         phase == Phase::kConfirming || phase == Phase::kRecovering;
+    const std::string& unfit = core_->contender().unfit();
+    state.set_role(!unfit.empty() ? MemberState::UNFIT
+                   : follows      ? MemberState::STANDBY
+                                  : MemberState::JOINING);
+    state.set_reason(unfit);
+    state.set_epoch(Raw(leader_epoch_));
+    state.set_committed(Raw(core_->delivered()));
+    state.set_ready(follows && core_->contender().ready());
+    state.set_leader(leader_);
+  }
+  state.set_checkpoint_epoch(Raw(restore_epoch_));
+  state.set_checkpoint_index(Raw(restore_index_));
+  return state;
+}
+
+// To all who listen, if it is news; positions are gathered for a moment.
+void Coordinator::SayState(bool now) {
+  if (listeners_.empty()) return;
+  const auto time = loop_.Monotonic();
+  if (!now && time < said_at_ + kSayMin) {
+    if (!say_) {
+      say_ = loop_.After(said_at_ + kSayMin - time, [this] {
+        say_.reset();
+        if (!stopped_) SayState(true);
+      });
+    }
+    return;
+  }
+  std::string state = MakeState().SerializeAsString();
+  if (state == said_) return;
+  said_ = std::move(state);
+  said_at_ = time;
+  for (const auto& [connection, member] : listeners_)
+    acceptor_.SendMember(ConnectionId{connection}, core::FrameKind::kMemberState, said_);
+}
+
+void Coordinator::Heartbeat() {
+  heartbeat_ = loop_.After(kHeartbeat, [this] {
+    if (stopped_) return;
+    said_.clear();
+    SayState(true);
+    AssignCheckpoints();
+    Heartbeat();
+  });
+}
+
+// --- who listens to us
+
+std::optional<v1::MemberRefused> Coordinator::WhyNoFellow(const v1::MemberIdentity& from) const {
+  v1::MemberRefused refused;
+  const auto because = [&](v1::MemberRefused::Reason reason, std::string text) {
+    refused.set_reason(reason);
+    refused.set_text(std::move(text));
+    return refused;
+  };
+  if (from.process() == nonce_) return because(v1::MemberRefused::SELF, "this is yourself");
+  if (from.cluster() != options_.cluster) {
+    return because(v1::MemberRefused::WRONG_CLUSTER,
+                   absl::StrCat("cluster '", from.cluster(), "' is not '", options_.cluster, "'"));
+  }
+  if (from.name() != options_.name) {
+    return because(v1::MemberRefused::WRONG_NAME,
+                   absl::StrCat("a member of ", from.name(), " is no member of ", options_.name,
+                                "; correct --members"));
+  }
+  if (core::IncarnationFrom(from.incarnation()) != genesis_.incarnation) {
+    return because(v1::MemberRefused::WRONG_INCARNATION,
+                   absl::StrCat("member ", from.member(), " has incarnation ",
+                                core::HexOf(core::IncarnationFrom(from.incarnation())), ", member ",
+                                options_.member, " has ", core::HexOf(genesis_.incarnation), " of ",
+                                options_.name, ": they do not share one log directory"));
+  }
+  if (from.member() == options_.member) {
+    return because(v1::MemberRefused::SAME_MEMBER,
+                   absl::StrCat("two processes call themselves member '", from.member(), "' of ",
+                                options_.name, "; give each its own --member"));
+  }
+  return std::nullopt;
+}
+
+void Coordinator::OnMemberHello(ConnectionId connection, const v1::MemberHello& hello) {
+  if (stopped_ || !core_) return;
+  Touch();
+  std::optional<v1::MemberRefused> refused = WhyNoFellow(hello.from());
+  if (!refused && (alone() || hello.minimum_protocol_version() > kProtocol)) {
+    refused.emplace();
+    refused->set_reason(v1::MemberRefused::VERSION);
+    refused->set_text(alone() ? absl::StrCat(options_.member, " was started without --members")
+                              : "this member speaks protocol 1");
+  }
+  if (refused) {
+    if (refused->reason() == v1::MemberRefused::SAME_MEMBER) Report(refused->text());
+    return acceptor_.RefuseMember(connection, *refused);
+  }
+  listeners_[Raw(connection)] = hello.from().member();
+  v1::MemberWelcome welcome;
+  welcome.set_protocol_version(kProtocol);
+  *welcome.mutable_from() = Identity();
+  acceptor_.WelcomeMember(connection, welcome);
+  acceptor_.SendMember(connection, core::FrameKind::kMemberState, MakeState().SerializeAsString());
+}
+
+void Coordinator::OnMemberFrame(ConnectionId, const core::FrameHeader&, const Buffer&) {}
+
+void Coordinator::OnMemberLost(ConnectionId connection) { listeners_.erase(Raw(connection)); }
+
+// --- whom we listen to
+
+v1::MemberHello Coordinator::MakeMemberHello() {
+  v1::MemberHello hello;
+  hello.set_protocol_version(kProtocol);
+  hello.set_minimum_protocol_version(kProtocol);
+  *hello.mutable_from() = Identity();
+  return hello;
+}
+
+std::string Coordinator::OnFellowFound(const v1::MemberIdentity& fellow) {
+  if (stopped_) return "stopped";
+  if (const auto refused = WhyNoFellow(fellow)) return refused->text();
+  Touch();
+  if (fellow.format_version() > kFormatVersion) {
+    core_->SetUnfit(absl::StrCat("member ", fellow.member(), " (Semper ", fellow.semper_version(),
+                                 ") writes log format ", fellow.format_version(),
+                                 ", this one reads up to ", kFormatVersion, "; upgrade it"));
+  }
+  SEMPER_LOG(kInfo, "{}: connected to member {}", options_.name, fellow.member());
+  return "";
+}
+
+void Coordinator::OnFellowState(const std::string& member, const MemberState& state) {
+  if (stopped_) return;
+  Touch();
+  fellows_[member] = state;
+  if (state.role() == MemberState::LEADER && Epoch{state.epoch()} >= leader_epoch_) {
+    if (leader_ != member) {
+      SEMPER_LOG(kInfo, "{}: member {} leads epoch {}", options_.name, member, state.epoch());
+    }
+    leader_ = member;
+    leader_epoch_ = Epoch{state.epoch()};
+    follower_.Tell(leader_epoch_, state.batches());
+    follower_.SetConnected(true);
+    core_->OnLeaderHeard();
+    core_->SetCheckpointing(state.checkpointer() == options_.member);
+  } else if (leader_ == member) {
+    LoseLeader();
+  }
+  if (core_->phase() == core::Core::Phase::kLeading) AdoptCheckpoint(state);
+}
+
+void Coordinator::OnFellowTest(const std::string&, const v1::MemberTest&) {}
+
+void Coordinator::OnFellowLost(const std::string& member) {
+  if (stopped_) return;
+  Touch();
+  SEMPER_LOG(kInfo, "{}: lost member {}", options_.name, member);
+  fellows_.erase(member);
+  if (leader_ == member) LoseLeader();
+  AssignCheckpoints();
+}
+
+void Coordinator::OnFellowRefused(const v1::MemberRefused& refused) {
+  if (stopped_) return;
+  Touch();
+  if (refused.reason() == v1::MemberRefused::SAME_MEMBER) return core_->SetUnfit(refused.text());
+  SEMPER_LOG(kWarning, "{}: a member refuses this one: {}", options_.name, refused.text());
+}
+
+void Coordinator::LoseLeader() {
+  leader_.clear();
+  follower_.SetConnected(false);
+  if (core_) core_->OnLeaderLost();
+}
+
+// --- for status
+
+namespace {
+const char* NameOfRole(MemberState::Role role) {
+  switch (role) {
+    case MemberState::LEADER:
+      return "leader";
+    case MemberState::STANDBY:
+      return "standby";
+    case MemberState::UNFIT:
+      return "unfit";
+    default:
+      return "joining";
+  }
+}
+}  // namespace
+
+void Coordinator::FillMembers(admin::StatusSnapshot& s) const {
+  if (alone()) return;
+  const MemberState own = MakeState();
+  s.role = stopped_ ? "joining" : NameOfRole(own.role());
+  s.leader = own.leader();
+  s.unfit = own.reason();
+  for (const auto& [member, state] : fellows_) {
+    s.members.push_back({member, NameOfRole(state.role()), state.ready(), state.epoch(),
+                         state.committed(), state.reason()});
+    if (member == leader_ && state.committed() > own.committed())
+      s.lag_inputs = state.committed() - own.committed();
+  }
+}
+
+// --- checkpoints by fellows
+
+// The leader leaves checkpoints to the first fellow, by name, that is ready.
+void Coordinator::AssignCheckpoints() {
+  if (!core_ || alone() || core_->epoch() == Epoch{}) return;
+  checkpointer_member_.clear();
+  if (options_.checkpoint_on == Options::CheckpointOn::kAuto) {
+    for (const auto& [member, state] : fellows_) {
+      if (state.role() != MemberState::STANDBY || !state.ready()) continue;
+      checkpointer_member_ = member;
+      break;
+    }
+  }
+  core_->SetCheckpointing(checkpointer_member_.empty());
+}
+
+void Coordinator::AdoptCheckpoint(const MemberState& state) {
+  const checkpoint::CheckpointId id{Epoch{state.checkpoint_epoch()},
+                                    Index{state.checkpoint_index()}};
+  if (adopting_ || id.index <= restore_index_ || id.index > core_->committed()) return;
+  adopting_ = true;
+  using Header = absl::StatusOr<checkpoint::CheckpointHeader>;
+  auto result = std::make_shared<Header>(absl::UnknownError(""));
+  adopt_job_.Set(
+      [this, result, id, history = checkpointer_.history()] {
+        *result = CheckForeignCheckpoint(disk_, dir_, history, genesis_.incarnation, id);
+      },
+      [this, result, id] {
+        adopting_ = false;
+        if (stopped_) return;
+        Touch();
+        if (!result->ok()) {
+          SEMPER_LOG(kWarning, "{}: a fellow's checkpoint at index {} is not used: {}",
+                     options_.name, Raw(id.index), std::string(result->status().message()));
+          return;
+        }
+        if (core_->phase() != core::Core::Phase::kLeading || id.index <= restore_index_) return;
+        restore_epoch_ = id.epoch;
+        restore_index_ = id.index;
+        checkpoint_status_.last = {Raw(id.epoch), Raw(id.index)};
+        checkpoint_status_.last_unix_nanos = loop_.WallClock();
+        core_->OnCheckpointAdopted(id.index, (*result)->state);
+        checkpointer_.Clean();
+      });
+  executor_.Run(Lane::kCheckpoint, adopt_job_);
+}
+
+// --- hand-over
+
+std::string Coordinator::BestFellow() const {
+  std::string best;
+  uint64_t furthest = 0;
+  for (const auto& [member, state] : fellows_) {
+    if (state.role() != MemberState::STANDBY || !state.ready()) continue;
+    if (!best.empty() && state.committed() <= furthest) continue;
+    best = member;
+    furthest = state.committed();
+  }
+  return best;
+}
+
+absl::Status Coordinator::HandOver(const std::string& member) {
+  if (stopped_ || !core_ || core_->phase() != core::Core::Phase::kLeading || core_->draining()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.member, " does not lead",
+        leader_.empty() ? std::string() : absl::StrCat("; member ", leader_, " does")));
+  }
+  const std::string to = member.empty() ? BestFellow() : member;
+  const auto found = fellows_.find(to);
+  if (to.empty() || found == fellows_.end() || found->second.role() != MemberState::STANDBY ||
+      !found->second.ready()) {
+    return absl::FailedPreconditionError(
+        to.empty() ? "no fellow member is ready to lead"
+                   : absl::StrCat("member ", to, " is not ready to lead",
+                                  found == fellows_.end() ? ": it is not connected" : ""));
+  }
+  SEMPER_LOG(kInfo, "{}: hands over to member {}", options_.name, to);
+  Touch();
+  core_->HandOver(to);
+  return absl::OkStatus();
+}
+
+}  // namespace semper::runtime
