@@ -16,7 +16,7 @@ import tempfile
 # Room -> rooms it may include from, itself apart. A room is the longest entry that is a prefix of a file's folder.
 PORT_ROOMS = {"base", "proto", "sidecar/core"}
 SIDECAR_ROOMS = {"sidecar/" + r for r in (
-    "core", "log", "checkpoint", "wire", "link", "peer", "gateway", "admin", "runtime")}
+    "core", "log", "checkpoint", "wire", "link", "peer", "member", "selftest", "gateway", "admin", "runtime")}
 KNOWS = {
     "base": set(),
     "proto": set(),
