@@ -1,0 +1,169 @@
+#include "tests/campaign/volume.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <utility>
+
+namespace campaign {
+
+namespace {
+
+using shop::demo::Process;
+using shop::demo::RunProgram;
+
+constexpr std::chrono::seconds kStartLimit{120};
+constexpr size_t kImageMebibytes = 1024;
+constexpr size_t kReplicas = 3;
+
+// Waits until the file is there and has a line; empty after the limit, or when `by` has ended.
+std::string AwaitLine(const std::string& path, Process& by, std::chrono::seconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (std::chrono::steady_clock::now() < end && !by.Reap()) {
+    std::string line;
+    std::ifstream in(path);
+    if (std::getline(in, line) && !in.eof()) return line;
+    shop::demo::SleepFor(std::chrono::milliseconds(10));
+  }
+  return "";
+}
+
+class LocalVolume final : public Volume {
+ public:
+  explicit LocalVolume(std::string dir) : dir_(std::move(dir)) {}
+
+  absl::Status Start(size_t immortals, size_t) override {
+    std::string mounts;
+    std::error_code error;
+    for (size_t i = 0; i < immortals; ++i) {
+      std::filesystem::create_directories(MountOf(i), error);
+      mounts += fmt::format(
+          "truncate -s {0}M {1}.image && mkfs.ext4 -q -F -m 0 {1}.image && mount -o loop {1}.image "
+          "{1} && ",
+          kImageMebibytes, MountOf(i));
+    }
+    home_ = std::make_unique<Process>(
+        std::vector<std::string>{
+            "unshare", "--mount", "--propagation", "private", "sh", "-c",
+            mounts + "echo mounted >" + dir_ + "/ready && exec sleep infinity"},
+        dir_ + "/volume.log");
+    if (!home_->Start() || AwaitLine(dir_ + "/ready", *home_, kStartLimit).empty()) {
+      return absl::UnavailableError(fmt::format(
+          "cannot mount ext4 images (are you root, are there loop devices?); {} says why",
+          home_->log()));
+    }
+    return absl::OkStatus();
+  }
+  void Stop() override { home_.reset(); }
+
+  pid_t Home(size_t) const override { return home_->pid(); }
+  std::string LogDir(size_t immortal, size_t) const override { return MountOf(immortal); }
+
+  bool CanBeFull() const override { return true; }
+  void Fill(size_t immortal) override {
+    const int fd = open(FillerOf(immortal).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    off_t at = 0;
+    for (off_t step = off_t{64} << 20; step >= 4096;) {
+      if (fallocate(fd, 0, at, step) == 0) {
+        at += step;
+      } else {
+        step /= 2;
+      }
+    }
+    close(fd);
+  }
+  void Empty(size_t immortal) override { unlink(FillerOf(immortal).c_str()); }
+
+ private:
+  std::string MountOf(size_t immortal) const { return fmt::format("{}/volume-{}", dir_, immortal); }
+  std::string FillerOf(size_t immortal) const {
+    return fmt::format("/proc/{}/root{}/filler", home_->pid(), MountOf(immortal));
+  }
+
+  const std::string dir_;
+  std::unique_ptr<Process> home_;
+};
+
+class ReplicatedVolume final : public Volume {
+ public:
+  ReplicatedVolume(std::string dir, std::string script)
+      : dir_(std::move(dir)), script_(std::move(script)) {}
+  ~ReplicatedVolume() override { Stop(); }
+
+  absl::Status Start(size_t, size_t nodes) override {
+    Run({"down"});  // what a run that was killed left
+    if (!Run({"up", std::to_string(nodes)}))
+      return absl::UnavailableError("the replicated volume did not come up: " + why_);
+    up_ = true;
+    std::string why;
+    for (size_t i = 0; i < nodes; ++i) {
+      const std::string path_file = fmt::format("{}/path-{}", dir_, i + 1);
+      if (!RunProgram({script_, "path", std::to_string(i + 1)}, path_file, kStartLimit, why))
+        return absl::UnavailableError("the replicated volume does not say where it is: " + why);
+      std::getline(std::ifstream(path_file) >> std::ws, nodes_.emplace_back().path);
+      const std::string pid_file = fmt::format("{}/home-{}", dir_, i + 1);
+      Node& node = nodes_.back();
+      node.shell = std::make_unique<Process>(
+          std::vector<std::string>{script_, "exec", std::to_string(i + 1), "sh", "-c",
+                                   "echo $$ >" + pid_file + " && exec sleep infinity"},
+          dir_ + "/volume.log");
+      if (node.shell->Start())
+        node.home = std::atoi(AwaitLine(pid_file, *node.shell, kStartLimit).c_str());
+      if (node.home <= 0)
+        return absl::UnavailableError(fmt::format("node {} of the volume runs nothing", i + 1));
+    }
+    return absl::OkStatus();
+  }
+  void Stop() override {
+    nodes_.clear();
+    if (std::exchange(up_, false)) Run({"down"});
+  }
+
+  pid_t Home(size_t node) const override { return nodes_[node].home; }
+  std::string LogDir(size_t, size_t node) const override { return nodes_[node].path; }
+
+  size_t replicas() const override { return kReplicas; }
+  void KillReplica(size_t replica) override { RunFor("kill-replica", replica); }
+  void StartReplica(size_t replica) override { RunFor("start-replica", replica); }
+  void CutNode(size_t node) override { RunFor("cut", node); }
+  void HealNode(size_t node) override { RunFor("heal", node); }
+  void FreezeNode(size_t node) override { RunFor("freeze", node); }
+  void ThawNode(size_t node) override { RunFor("thaw", node); }
+
+ private:
+  struct Node {
+    std::string path;
+    pid_t home = 0;
+    std::unique_ptr<Process> shell;
+  };
+
+  bool Run(std::vector<std::string> verb) {
+    verb.insert(verb.begin(), script_);
+    return RunProgram(verb, dir_ + "/volume.out", kStartLimit, why_);
+  }
+  void RunFor(const char* verb, size_t number) {
+    if (!Run({verb, std::to_string(number + 1)}))
+      std::fprintf(stderr, "campaign: the volume: %s %zu: %s\n", verb, number + 1, why_.c_str());
+  }
+
+  const std::string dir_;
+  const std::string script_;
+  bool up_ = false;
+  std::vector<Node> nodes_;
+  std::string why_;
+};
+
+}  // namespace
+
+std::unique_ptr<Volume> MakeLocalVolume(const std::string& dir) {
+  return std::make_unique<LocalVolume>(dir);
+}
+
+std::unique_ptr<Volume> MakeReplicatedVolume(const std::string& dir, const std::string& script) {
+  return std::make_unique<ReplicatedVolume>(dir, script);
+}
+
+}  // namespace campaign
