@@ -118,6 +118,9 @@ void Core::LoadCheckpoint(Recovered& recovered) {
 }
 
 void Core::BeginLeading() {
+  // Found out while it took over: nothing of it has left.
+  if (!contender_.unfit().empty())
+    return StopBecause(StopReason::kLostLock, absl::AbortedError(contender_.unfit()));
   durable_index_ = committed_index_ = state_.index();
   links_.resize(state_.sources().size());
   for (size_t i = 0; i < links_.size(); ++i) links_[i].committed = state_.sources()[i].position;
