@@ -194,6 +194,8 @@ class Core {
   void SetUnfit(const std::string& why);  // this member must never lead
   const Contender& contender() const { return contender_; }
   Epoch newest_claim() const { return newest_claim_; }
+  // A fellow says that it leads `epoch`. Who leads an older one stops; that is never wrong.
+  void OnOtherLeader(Epoch epoch, const std::string& member);
   // The leader: stops with `member`'s name as the last input. Nothing is taken in after it.
   void HandOver(const std::string& member);
 

@@ -88,6 +88,13 @@ void Core::Diverged(const absl::Status& why) {
                         Raw(delivered_), ": ", why.message()));
 }
 
+void Core::OnOtherLeader(Epoch epoch, const std::string& member) {
+  if (phase_ != Phase::kLeading || epoch <= epoch_) return;
+  StopBecause(StopReason::kLostLock,
+              absl::AbortedError(absl::StrCat("member ", member, " leads epoch ", Raw(epoch),
+                                              "; this process led epoch ", Raw(epoch_))));
+}
+
 void Core::HandOver(const std::string& member) {
   if (phase_ != Phase::kLeading || draining_) return;
   draining_ = handing_over_ = true;

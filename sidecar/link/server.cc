@@ -234,6 +234,11 @@ void Server::Refuse(const std::string& why) {
   Drop(why, false);
 }
 
+void Server::Close(const std::string& why) {
+  Refuse(why);
+  listener_.reset();
+}
+
 void Server::Deliver(const FrameHeader& entry, const Buffer& payload) {
   Push(entry.kind, entry, payload);
 }

@@ -56,6 +56,8 @@ class Server {
   void Greet(const v1::CoordinatorHello& hello);
   // Says why and closes; the handler is not told.
   void Refuse(const std::string& why);
+  // Refuse, and nobody is accepted any more.
+  void Close(const std::string& why);
 
   void Deliver(const core::FrameHeader& entry, const Buffer& payload);
   void RestoreBegin(core::Index index, const v1::ServiceCheckpoint& service);

@@ -199,7 +199,7 @@ void Coordinator::ReadClaims() {
   Run(
       Lane::kReader,
       [this, result, own] {
-        *result = log::NewestClaim(disk_, dir_);
+        *result = ReadNewestClaim(disk_, dir_);
         if (!result->ok() || Raw(**result) == 0 || alone()) return;
         const auto claim = log::ReadClaim(disk_, dir_, **result);
         *own = claim.ok() && claim->member == options_.member;
@@ -411,7 +411,7 @@ void Coordinator::Stop(core::StopReason reason, const absl::Status& why) {
   // Not from inside an event: the owner may destroy us.
   loop_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
     if (alive.expired()) return;
-    link_.Refuse("the coordinator stops");
+    link_.Close("the coordinator stops");
     acceptor_.CloseAll();
     dialer_.CloseAll();
     links_.CloseAll();

@@ -14,6 +14,10 @@ using core::FrameHeader;
 using core::Index;
 using core::Slot;
 
+namespace {
+constexpr std::chrono::seconds kWriteStuck{1};
+}
+
 // --- effects towards the service
 
 void Coordinator::GreetService(const v1::CoordinatorHello& hello) {
@@ -371,6 +375,12 @@ admin::StatusSnapshot Coordinator::Status() const {
   }
   s.role = alone() ? "alone" : "joining";
   if (!core_) return s;
+  const auto writing = loop_.Monotonic() - write_began_;
+  if (!stopped_ && counters_.batches > counters_.syncs && writing > kWriteStuck) {
+    s.reason = absl::StrCat("a write to the log volume has not ended for ",
+                            std::chrono::duration_cast<std::chrono::seconds>(writing).count(),
+                            " s; the volume hangs");
+  }
   FillMembers(s);
   s.incarnation = core::HexOf(genesis_.incarnation);
   if (!stopped_) s.phase = PhaseOf(*core_, core_->draining());

@@ -272,6 +272,8 @@ void Coordinator::OnFellowState(const std::string& member, const MemberState& st
   } else if (leader_ == member) {
     LoseLeader();
   }
+  // A look-up that hangs would find out late, and peers wait meanwhile.
+  if (state.role() == MemberState::LEADER) core_->OnOtherLeader(Epoch{state.epoch()}, member);
   if (core_->phase() == core::Core::Phase::kLeading) AdoptCheckpoint(state);
 }
 
