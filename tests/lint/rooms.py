@@ -16,13 +16,18 @@ import tempfile
 # Room -> rooms it may include from, itself apart. A room is the longest entry that is a prefix of a file's folder.
 PORT_ROOMS = {"base", "proto", "sidecar/core"}
 SIDECAR_ROOMS = {"sidecar/" + r for r in (
+<<<<<<< Updated upstream
     "core", "log", "checkpoint", "wire", "link", "peer", "member", "selftest", "gateway", "admin", "runtime")}
+=======
+    "core", "log", "checkpoint", "selftest", "wire", "link", "peer", "gateway", "admin", "runtime")}
+>>>>>>> Stashed changes
 KNOWS = {
     "base": set(),
     "proto": set(),
     "sidecar/core": {"base", "proto"},
     "sidecar/log": PORT_ROOMS,
     "sidecar/checkpoint": PORT_ROOMS,
+    "sidecar/selftest": {"base", "proto"},
     "sidecar/wire": PORT_ROOMS,
     "sidecar/link": PORT_ROOMS | {"sidecar/wire"},
     "sidecar/peer": PORT_ROOMS | {"sidecar/wire"},

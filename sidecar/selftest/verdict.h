@@ -1,0 +1,23 @@
+// Inside the room: what a verdict says when a volume has broken a promise.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace semper::selftest {
+
+// A promise that the log lock needs, by how it was broken.
+enum class Broken {
+  kListing,    // a created and synced name is not in the first listing afterwards
+  kName,       // it is listed, but cannot be opened: it was absent before and is believed to be
+  kContents,   // its first read does not show what was created
+  kAppend,     // nor what was appended
+  kOverwrite,  // nor what was overwritten
+  kExclusive,  // a name that a fellow has made was made once more
+};
+
+// One sentence for what happened, one for what helps. `file` is what it happened to.
+std::string VerdictText(Broken broken, const std::string& dir, uint64_t round,
+                        const std::string& file);
+
+}  // namespace semper::selftest
