@@ -229,7 +229,7 @@ Volume FindVolume(const std::vector<Mount>& mounts, const std::string& path,
       volume.mount = MountOf(mounts, place);
       continue;
     }
-    const std::string next = place + "/" + part;
+    const std::string next = absl::StrCat(place, "/", part);
     if (const Mount* mount = MountAt(mounts, next); mount != nullptr) {
       volume.mount = *mount;
       if (!IsLocal(mount->type)) break;
