@@ -16,11 +16,7 @@ import tempfile
 # Room -> rooms it may include from, itself apart. A room is the longest entry that is a prefix of a file's folder.
 PORT_ROOMS = {"base", "proto", "sidecar/core"}
 SIDECAR_ROOMS = {"sidecar/" + r for r in (
-<<<<<<< Updated upstream
     "core", "log", "checkpoint", "wire", "link", "peer", "member", "selftest", "gateway", "admin", "runtime")}
-=======
-    "core", "log", "checkpoint", "selftest", "wire", "link", "peer", "gateway", "admin", "runtime")}
->>>>>>> Stashed changes
 KNOWS = {
     "base": set(),
     "proto": set(),
