@@ -1,5 +1,11 @@
-// The sending end of links between coordinators (docs/formats/peer.md): finds the destination,
-// keeps one connection to it, redials with back-off. Loop's thread only.
+// The sending end of links between coordinators (docs/formats/peer.md): finds the leader among the
+// members of each destination and keeps one connection to it. Loop's thread only.
+//
+// Without a leader the members are asked in rounds, in turn, the one that welcomed last first; one
+// that does not answer holds the next one up for 50 ms only. Between rounds there is a pause that
+// grows. A leader whose acknowledgements are due and do not come keeps its connection while the
+// others are asked; the welcome of a newer epoch replaces it. A welcome of an older epoch than one
+// seen counts as a refusal.
 #pragma once
 
 #include <functional>
@@ -26,6 +32,8 @@ class DestinationHandler {
   virtual void OnAck(core::Slot slot, const core::Position& committed) = 0;
   virtual void OnCanSend(core::Slot slot) = 0;
   virtual void OnDisconnected(core::Slot slot) = 0;
+  // After a welcome: instead of OnDisconnected. Before one: only what is not NOT_LEADER, which is
+  // no news; the other members are asked all the same.
   virtual void OnRefusedByPeer(core::Slot slot, const v1::PeerRefused& refused) = 0;
 };
 
@@ -44,7 +52,7 @@ class Dialer {
   ~Dialer();
 
   void Connect(core::Slot slot, const std::string& name);
-  // Ends the connection; redials unless `for_good`.
+  // Ends the connection and takes its address last from now on, or stops dialling `for_good`.
   void Disconnect(core::Slot slot, bool for_good);
 
   // True while the connection is welcomed and its queue is below the limit; after false OnCanSend
@@ -55,6 +63,7 @@ class Dialer {
   // For status: where it is connected to, or why it is not.
   std::string StateOf(core::Slot slot) const;
   bool Connected(core::Slot slot) const;
+  // Welcomes, of all destinations.
   uint64_t reconnects() const { return reconnects_; }
   void CloseAll();
 
