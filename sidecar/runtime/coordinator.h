@@ -5,11 +5,13 @@
 // thread.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +32,7 @@
 #include "sidecar/runtime/follower.h"
 #include "sidecar/runtime/lock_jobs.h"
 #include "sidecar/runtime/options.h"
+#include "sidecar/selftest/asker.h"
 
 namespace semper::runtime {
 
@@ -179,6 +182,11 @@ class Coordinator : private core::EffectSink,
   void OnJoinedLog(absl::StatusOr<RecoveredLog> joined);
   core::Recovered FactsOf(RecoveredLog& recovered);
   void LoseLeader();
+  // The self-test of a shared volume with a fellow, as who asks.
+  void BeginTest(const std::string& member);
+  void StepTest(std::function<absl::StatusOr<v1::MemberTest>()> step);
+  void AnswerNext();
+  void OnVerdict(const v1::MemberTest& verdict);
   // What members hear of each other.
   bool alone() const { return options_.members.empty(); }
   OpenMode ReadMode() const;
@@ -224,6 +232,15 @@ class Coordinator : private core::EffectSink,
   FunctionJob spare_job_;
   FunctionJob adopt_job_;
   bool adopting_ = false;
+  FunctionJob test_job_;
+  FunctionJob answer_job_;
+  bool answering_ = false;
+  bool testing_ = false;  // test_job_ runs
+  std::deque<std::pair<core::ConnectionId, v1::MemberTest>> asks_;
+  std::unique_ptr<Timer> test_timer_;
+  std::shared_ptr<selftest::Asker> asker_;  // with tested_; null: no test is under way
+  std::string tested_;
+  bool volume_verified_ = false;
   bool spare_running_ = false;
   bool stopped_ = false;
   bool round_planned_ = false;

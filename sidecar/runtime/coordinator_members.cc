@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "sidecar/runtime/coordinator.h"
+#include "sidecar/selftest/answer.h"
 
 namespace semper::runtime {
 
@@ -20,6 +21,7 @@ constexpr uint32_t kFormatVersion = 1;  // newest log format that this program r
 constexpr std::chrono::milliseconds kHeartbeat{100};
 constexpr std::chrono::milliseconds kSayMin{1};  // positions are said at most so often
 constexpr std::chrono::milliseconds kPollConnected{100};
+constexpr std::chrono::seconds kTestStepLimit{30};
 }  // namespace
 
 OpenMode Coordinator::ReadMode() const {
@@ -136,6 +138,7 @@ MemberState Coordinator::MakeState() const {
     state.set_ready(follows && core_->contender().ready());
     state.set_leader(leader_);
   }
+  state.set_volume_verified(volume_verified_);
   state.set_checkpoint_epoch(Raw(restore_epoch_));
   state.set_checkpoint_index(Raw(restore_index_));
   return state;
@@ -228,7 +231,35 @@ void Coordinator::OnMemberHello(ConnectionId connection, const v1::MemberHello& 
   acceptor_.SendMember(connection, core::FrameKind::kMemberState, MakeState().SerializeAsString());
 }
 
-void Coordinator::OnMemberFrame(ConnectionId, const core::FrameHeader&, const Buffer&) {}
+// A step of the self-test that a fellow asks for.
+void Coordinator::OnMemberFrame(ConnectionId connection, const core::FrameHeader&,
+                                const Buffer& payload) {
+  v1::MemberTest ask;
+  if (stopped_ || !ask.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
+  if (ask.step() == v1::MemberTest::VERDICT) return OnVerdict(ask);
+  // Each fellow has one question at a time.
+  if (asks_.size() > listeners_.size()) return;
+  asks_.emplace_back(connection, std::move(ask));
+  AnswerNext();
+}
+
+void Coordinator::AnswerNext() {
+  if (answering_ || asks_.empty()) return;
+  answering_ = true;
+  const auto [connection, ask] = asks_.front();
+  asks_.pop_front();
+  auto answer = std::make_shared<v1::MemberTest>();
+  answer_job_.Set([this, ask = ask, answer] { *answer = selftest::Answer(disk_, dir_, ask); },
+                  [this, connection = connection, answer] {
+                    answering_ = false;
+                    if (stopped_) return;
+                    acceptor_.SendMember(connection, core::FrameKind::kMemberTest,
+                                         answer->SerializeAsString());
+                    if (answer->step() == v1::MemberTest::VERDICT) OnVerdict(*answer);
+                    AnswerNext();
+                  });
+  executor_.Run(Lane::kHousekeeping, answer_job_);
+}
 
 void Coordinator::OnMemberLost(ConnectionId connection) { listeners_.erase(Raw(connection)); }
 
@@ -252,6 +283,10 @@ std::string Coordinator::OnFellowFound(const v1::MemberIdentity& fellow) {
                                  ", this one reads up to ", kFormatVersion, "; upgrade it"));
   }
   SEMPER_LOG(kInfo, "{}: connected to member {}", options_.name, fellow.member());
+  // When the link is ready to send.
+  loop_.Post([this, alive = std::weak_ptr<bool>(alive_), member = fellow.member()] {
+    if (!alive.expired() && !stopped_) BeginTest(member);
+  });
   return "";
 }
 
@@ -277,13 +312,63 @@ void Coordinator::OnFellowState(const std::string& member, const MemberState& st
   if (core_->phase() == core::Core::Phase::kLeading) AdoptCheckpoint(state);
 }
 
-void Coordinator::OnFellowTest(const std::string&, const v1::MemberTest&) {}
+// --- the self-test
+
+void Coordinator::BeginTest(const std::string& member) {
+  if (options_.profile != log::Profile::kShared || volume_verified_ || asker_ || testing_) return;
+  asker_ = std::make_shared<selftest::Asker>(disk_, dir_, loop_.Random(), options_.member, member);
+  tested_ = member;
+  StepTest([asker = asker_] { return asker->Begin(); });
+}
+
+void Coordinator::StepTest(std::function<absl::StatusOr<v1::MemberTest>()> step) {
+  testing_ = true;
+  test_timer_ = loop_.After(kTestStepLimit, [this] { asker_.reset(); });
+  auto next = std::make_shared<absl::StatusOr<v1::MemberTest>>(absl::UnknownError(""));
+  test_job_.Set([next, step = std::move(step)] { *next = step(); },
+                [this, next, asker = asker_] {
+                  testing_ = false;
+                  if (stopped_ || asker != asker_) return;
+                  if (!next->ok()) {
+                    SEMPER_LOG(kWarning,
+                               "{}: the self-test of the volume with member {} has no result: {}",
+                               options_.name, tested_, std::string(next->status().message()));
+                    return asker_.reset();
+                  }
+                  links_.SendTest(tested_, **next);
+                  if ((*next)->step() != v1::MemberTest::VERDICT) return;
+                  asker_.reset();
+                  OnVerdict(**next);
+                });
+  executor_.Run(Lane::kHousekeeping, test_job_);
+}
+
+void Coordinator::OnFellowTest(const std::string& member, const v1::MemberTest& test) {
+  if (stopped_ || !asker_ || testing_ || member != tested_) return;
+  if (test.step() == v1::MemberTest::VERDICT) {
+    asker_.reset();
+    return OnVerdict(test);
+  }
+  StepTest([asker = asker_, test] { return asker->OnAnswer(test); });
+}
+
+void Coordinator::OnVerdict(const v1::MemberTest& verdict) {
+  Touch();
+  if (!verdict.error().empty()) {
+    return core_->SetUnfit(absl::StrCat("the volume of ", dir_, " is unfit: ", verdict.error()));
+  }
+  if (!volume_verified_) {
+    SEMPER_LOG(kInfo, "{}: the volume keeps its promises between two members", options_.name);
+  }
+  volume_verified_ = true;
+}
 
 void Coordinator::OnFellowLost(const std::string& member) {
   if (stopped_) return;
   Touch();
   SEMPER_LOG(kInfo, "{}: lost member {}", options_.name, member);
   fellows_.erase(member);
+  if (asker_ && tested_ == member) asker_.reset();
   if (leader_ == member) LoseLeader();
   AssignCheckpoints();
 }
