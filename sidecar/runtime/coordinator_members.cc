@@ -407,6 +407,7 @@ void Coordinator::FillMembers(admin::StatusSnapshot& s) const {
   if (alone()) return;
   const MemberState own = MakeState();
   s.role = stopped_ ? "joining" : NameOfRole(own.role());
+  s.ready = own.ready();
   s.leader = own.leader();
   s.unfit = own.reason();
   for (const auto& [member, state] : fellows_) {
