@@ -125,6 +125,10 @@ class CoordinatorThread {
                              [this](admin::LoopBackend::CheckpointDone done) {
                                life_->coordinator.TakeCheckpoint(std::move(done));
                              },
+                         .switchover =
+                             [this](const std::string& to) {
+                               return life_->coordinator.HandOver(to);
+                             },
                          .drain = [this] { mailbox_.PostDrain(); }}),
         thread_([this] { loop_.Run(); }) {
     pthread_setname_np(thread_.native_handle(), "semper-loop");
