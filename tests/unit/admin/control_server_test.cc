@@ -96,6 +96,57 @@ TEST_F(ControlServerTest, ACallersDeadlineBoundsTheWait) {
   EXPECT_LE(backend_.last_timeout(), std::chrono::seconds(30));
 }
 
+TEST_F(ControlServerTest, TellsFellowMembersApartFromPeers) {
+  backend_.Set(StandbySnapshot());
+  auto server = ControlServer::Start(path_, backend_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::GetStatusResponse response;
+  ASSERT_TRUE(Connect()->GetStatus(&context, {}, &response).ok());
+  const v1::Status& s = response.status();
+  EXPECT_EQ(s.phase(), v1::Status::FOLLOWING);
+  EXPECT_EQ(s.role(), "standby");
+  EXPECT_EQ(s.leader(), "orders-1");
+  EXPECT_TRUE(s.ready());
+  EXPECT_EQ(s.lag_inputs(), 12u);
+  EXPECT_DOUBLE_EQ(s.lag_seconds(), 0.1);
+  ASSERT_EQ(s.members_size(), 1);
+  EXPECT_EQ(s.members(0).ShortDebugString(),
+            "name: \"orders-1\" role: \"leader\" ready: true epoch: 8 index: 130");
+  EXPECT_EQ(s.sources(0).name(), "shop/stock");
+}
+
+TEST_F(ControlServerTest, BeginsASwitchover) {
+  std::string asked;
+  backend_.SetSwitchover([&asked](const std::string& to) {
+    asked = to;
+    return absl::OkStatus();
+  });
+  auto server = ControlServer::Start(path_, backend_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::SwitchoverRequest request;
+  request.set_to("orders-1");
+  v1::SwitchoverResponse response;
+  ASSERT_TRUE(Connect()->Switchover(&context, request, &response).ok());
+  EXPECT_EQ(asked, "orders-1");
+  EXPECT_EQ(backend_.last_timeout(), std::chrono::seconds(5));
+}
+
+TEST_F(ControlServerTest, HandsOnWhyThereIsNoSwitchover) {
+  backend_.SetSwitchover([](const std::string&) { return absl::NotFoundError("no member x"); });
+  auto server = ControlServer::Start(path_, backend_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::SwitchoverResponse response;
+  const grpc::Status status = Connect()->Switchover(&context, {}, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status.error_message(), "no member x");
+}
+
 TEST_F(ControlServerTest, Drains) {
   auto server = ControlServer::Start(path_, backend_);
   ASSERT_TRUE(server.ok()) << server.status();

@@ -115,30 +115,52 @@ TEST(AnswerHttp, ProbesFollowThePhase) {
       {"leading", Phase::kLeading, true, true, 200, 200, 200},
       {"leading without its service", Phase::kLeading, false, true, 200, 200, 503},
       {"a loop that hangs", Phase::kLeading, true, false, 503, 200, 503},
+      {"following, not ready yet", Phase::kFollowing, true, true, 200, 200, 503},
       {"draining", Phase::kDraining, true, true, 200, 200, 503},
       {"refused", Phase::kRefused, false, true, 200, 503, 503},
   };
   for (const ProbeCase& c : cases) {
     FakeBackend backend;
+    HttpSite site{backend};
     StatusSnapshot s = LeadingSnapshot();
     s.phase = c.phase;
     s.service.connected = c.connected;
     s.fresh = c.fresh;
     backend.Set(s);
-    EXPECT_EQ(AnswerHttp("GET", "/livez", backend).code, c.livez) << c.what;
-    EXPECT_EQ(AnswerHttp("GET", "/startupz", backend).code, c.startupz) << c.what;
-    EXPECT_EQ(AnswerHttp("GET", "/readyz", backend).code, c.readyz) << c.what;
+    EXPECT_EQ(AnswerHttp("GET", "/livez", site).code, c.livez) << c.what;
+    EXPECT_EQ(AnswerHttp("GET", "/startupz", site).code, c.startupz) << c.what;
+    EXPECT_EQ(AnswerHttp("GET", "/readyz", site).code, c.readyz) << c.what;
   }
 }
 
 TEST(AnswerHttp, SaysWhyItIsNotReady) {
   FakeBackend backend;
+  HttpSite site{backend};
   StatusSnapshot s = LeadingSnapshot();
   s.phase = Phase::kRefused;
   s.reason = "no genesis in /log/shop/orders";
   backend.Set(s);
-  EXPECT_EQ(AnswerHttp("GET", "/readyz", backend).body,
-            "refused: no genesis in /log/shop/orders\n");
+  EXPECT_EQ(AnswerHttp("GET", "/readyz", site).body, "refused: no genesis in /log/shop/orders\n");
+}
+
+TEST(AnswerHttp, AStandbyThatFollowsIsReady) {
+  FakeBackend backend;
+  HttpSite site{backend};
+  backend.Set(StandbySnapshot());
+  const HttpAnswer answer = AnswerHttp("GET", "/readyz", site);
+  EXPECT_EQ(answer.code, 200);
+  EXPECT_EQ(answer.body, "following orders-1, 12 inputs (0.1 s) behind\n");
+}
+
+TEST(AnswerHttp, ReadinessIsRememberedBetweenRequests) {
+  FakeBackend backend;
+  HttpSite site{backend};
+  StatusSnapshot s = StandbySnapshot();
+  backend.Set(s);
+  AnswerHttp("GET", "/readyz", site);
+  s.leader.clear();
+  backend.Set(s);
+  EXPECT_EQ(AnswerHttp("GET", "/readyz", site).code, 200);
 }
 
 }  // namespace

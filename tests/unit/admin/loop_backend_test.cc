@@ -8,6 +8,8 @@
 #include <mutex>
 #include <thread>
 
+#include "tests/unit/admin/fake_backend.h"
+
 namespace semper::admin {
 namespace {
 
@@ -107,6 +109,7 @@ LoopBackend::Hooks Counting(int& asked) {
               [](LoopBackend::CheckpointDone done) {
                 done(CheckpointRef{3, 9});
               },
+          .switchover = [](const std::string&) { return absl::OkStatus(); },
           .drain = [] {}};
 }
 
@@ -187,6 +190,66 @@ TEST(LoopBackend, ACheckpointThatTakesLongIsNotWaitedForAndNotAskedTwice) {
   EXPECT_EQ(backend.TakeCheckpoint(milliseconds(1)).status().code(),
             absl::StatusCode::kDeadlineExceeded);
   loop.Do([&] { kept = nullptr; });
+}
+
+LoopBackend::Hooks LeaderThatNotes(std::string& handed_to) {
+  return {.status = LeadingSnapshot,
+          .take_checkpoint = nullptr,
+          .switchover =
+              [&handed_to](const std::string& to) {
+                handed_to = "to " + to;
+                return absl::OkStatus();
+              },
+          .drain = nullptr};
+}
+
+TEST(LoopBackend, BeginsASwitchoverOnTheLoop) {
+  std::string handed_to;
+  PostLoop loop;
+  LoopBackend backend(loop, LeaderThatNotes(handed_to));
+  EXPECT_TRUE(backend.Switchover("orders-1", seconds(30)).ok());
+  EXPECT_EQ(handed_to, "to orders-1");
+  EXPECT_TRUE(backend.Switchover("", seconds(30)).ok()) << "the way is free again";
+  EXPECT_EQ(handed_to, "to ");
+}
+
+TEST(LoopBackend, ASwitchoverThatCannotBeIsNotBegun) {
+  std::string handed_to;
+  PostLoop loop;
+  LoopBackend backend(loop, LeaderThatNotes(handed_to));
+  EXPECT_EQ(backend.Switchover("orders-9", seconds(30)).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(handed_to, "");
+}
+
+TEST(LoopBackend, HandsOnWhyTheCoordinatorRefusesASwitchover) {
+  std::string handed_to;
+  PostLoop loop;
+  LoopBackend::Hooks hooks = LeaderThatNotes(handed_to);
+  hooks.switchover = [](const std::string&) { return absl::FailedPreconditionError("drains"); };
+  LoopBackend backend(loop, std::move(hooks));
+  EXPECT_EQ(backend.Switchover("", seconds(30)).message(), "drains");
+}
+
+TEST(LoopBackend, ASwitchoverThatNobodyWaitsForAnyMoreIsNotBegun) {
+  std::string handed_to;
+  PostLoop loop;
+  loop.Hold(true);
+  LoopBackend backend(loop, LeaderThatNotes(handed_to));
+  EXPECT_EQ(backend.Switchover("", milliseconds(1)).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(backend.Switchover("", milliseconds(1)).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(loop.waiting(), 1u);
+  loop.Hold(false);
+  loop.Do([] {});
+  EXPECT_EQ(handed_to, "");
+}
+
+TEST(LoopBackend, AfterDetachThereIsNoSwitchover) {
+  std::string handed_to;
+  PostLoop loop;
+  LoopBackend backend(loop, LeaderThatNotes(handed_to));
+  loop.Do([&] { backend.Detach(); });
+  EXPECT_EQ(backend.Switchover("", seconds(30)).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(handed_to, "");
 }
 
 TEST(LoopBackend, DrainsOnce) {

@@ -59,6 +59,52 @@ TEST(Metrics, EveryFamilyHasHelpAndTypeOnceAndAConventionalName) {
   }
 }
 
+TEST(Metrics, ShowTheRoleAndTheFellowMembers) {
+  const std::string text = MetricsText(LeadingSnapshot());
+  EXPECT_THAT(text, HasSubstr("\nsemper_role{role=\"leader\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_role{role=\"standby\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_members{state=\"connected\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_members{state=\"ready\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_takeovers_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_takeover_duration_seconds 0.25\n"));
+}
+
+TEST(Metrics, ShowHowFarAStandbyIsBehind) {
+  const std::string text = MetricsText(StandbySnapshot());
+  EXPECT_THAT(text, HasSubstr("\nsemper_role{role=\"standby\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_phase{phase=\"following\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_epoch 8\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_standby_lag_inputs 12\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_standby_lag_seconds 0.1\n"));
+  EXPECT_THAT(text, HasSubstr("\nsemper_takeovers_total 0\n"));
+}
+
+TEST(Metrics, ExactlyOneRoleIsSet) {
+  struct Case {
+    const char* role;
+    Phase phase;
+    const char* expected;
+  };
+  for (const Case& c :
+       {Case{"leader", Phase::kWaitingForService, "leader"},
+        Case{"alone", Phase::kLeading, "leader"}, Case{"alone", Phase::kDraining, "leader"},
+        Case{"alone", Phase::kReplaying, "joining"}, Case{"standby", Phase::kTakingOver, "standby"},
+        Case{"joining", Phase::kStarting, "joining"}, Case{"unfit", Phase::kFollowing, "unfit"},
+        Case{"", Phase::kRefused, "joining"}}) {
+    StatusSnapshot s;
+    s.role = c.role;
+    s.phase = c.phase;
+    std::istringstream lines(MetricsText(s));
+    std::vector<std::string> set;
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("semper_role{") && line.ends_with(" 1")) set.push_back(line);
+    }
+    EXPECT_THAT(set,
+                testing::ElementsAre("semper_role{role=\"" + std::string(c.expected) + "\"} 1"))
+        << c.role << ", " << PhaseName(c.phase);
+  }
+}
+
 TEST(Metrics, EscapesLabels) {
   StatusSnapshot s = LeadingSnapshot();
   s.member = "a\"b\nc";
