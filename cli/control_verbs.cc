@@ -1,46 +1,22 @@
 // semperctl status and checkpoint take: what needs a running coordinator.
-#include <grpcpp/grpcpp.h>
-
 #include <chrono>
-#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "cli/admin_client.h"
 #include "cli/invocation.h"
 #include "cli/json.h"
 #include "cli/text.h"
 #include "fmt/format.h"
-#include "semper/v1/admin.grpc.pb.h"
 
 namespace semper::cli {
 namespace {
-
-constexpr std::chrono::seconds kStatusWait{5};
-
-std::vector<Option> SocketOptions() {
-  return {{"--admin-socket", "PATH", "The coordinator's admin socket.", "SEMPER_ADMIN_SOCKET",
-           "/run/semper/admin.sock"}};
-}
-
-std::unique_ptr<v1::Admin::Stub> Connect(const Invocation& call) {
-  return v1::Admin::NewStub(grpc::CreateChannel("unix:" + call.Value("--admin-socket"),
-                                                grpc::InsecureChannelCredentials()));
-}
-
-absl::Status FromGrpc(const Invocation& call, const grpc::Status& status) {
-  if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-    return absl::UnavailableError(
-        absl::StrCat(call.Value("--admin-socket"), ": ", status.error_message()));
-  }
-  // The call was understood: what failed is no mistake in this command line.
-  return absl::InternalError(status.error_message());
-}
 
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 void PrintPeers(Invocation& call, const v1::Status& s) {
   if (s.sources_size() > 0) {
     std::vector<std::vector<std::string>> rows = {
-        {"SOURCE", "LOGGED>", "COMMITTED>", "CONNECTED", "ADDRESS", "STATE"}};
+        {"SOURCE PEER", "LOGGED>", "COMMITTED>", "CONNECTED", "ADDRESS", "STATE"}};
     for (const v1::Status::Source& one : s.sources()) {
       rows.push_back({one.name(), std::to_string(one.sequence()), std::to_string(one.committed()),
                       one.connected() ? "yes" : "no", OrDash(one.address()),
@@ -49,7 +25,7 @@ void PrintPeers(Invocation& call, const v1::Status& s) {
     call.out << "\n" << TableText(rows);
   }
   if (s.destinations_size() > 0) {
-    std::vector<std::vector<std::string>> rows = {{"DESTINATION", "PRODUCED>", "RELEASED>",
+    std::vector<std::vector<std::string>> rows = {{"DESTINATION PEER", "PRODUCED>", "RELEASED>",
                                                    "ACKED>", "HELD>", "CONNECTED", "ADDRESS",
                                                    "STATE"}};
     for (const v1::Status::Destination& one : s.destinations()) {
@@ -62,6 +38,34 @@ void PrintPeers(Invocation& call, const v1::Status& s) {
     }
     call.out << "\n" << TableText(rows);
   }
+}
+
+// Fellow members, which are copies of the same immortal; peers are other immortals.
+void PrintMembers(Invocation& call, const v1::Status& s) {
+  if (s.members_size() == 0) return;
+  std::vector<std::vector<std::string>> rows = {
+      {"FELLOW MEMBER", "ROLE", "READY", "EPOCH>", "INDEX>", "REASON"}};
+  for (const v1::Status::Member& one : s.members()) {
+    rows.push_back({one.name(), one.role(), one.ready() ? "yes" : "no", std::to_string(one.epoch()),
+                    std::to_string(one.index()), OrDash(one.reason())});
+  }
+  call.out << "\n" << TableText(rows);
+}
+
+// "standby of orders-1, ready, 12 inputs (0.1 s) behind".
+std::string RoleText(const v1::Status& s) {
+  if (s.role() == "unfit") return "unfit, never leads: " + s.unfit();
+  if (s.role() == "leader" || s.role() == "alone") return s.role();
+  std::string text =
+      fmt::format("{} of {}", s.role(), s.leader().empty() ? "no known leader" : s.leader());
+  if (s.role() == "standby") {
+    absl::StrAppend(
+        &text, s.ready() ? ", ready, " : ", not ready, ",
+        s.lag_inputs() == 0 && s.lag_seconds() == 0
+            ? "caught up"
+            : fmt::format("{} inputs ({}) behind", s.lag_inputs(), SecondsText(s.lag_seconds())));
+  }
+  return text;
 }
 
 std::string LatencyText(const v1::Status::Latency& latency) {
@@ -83,6 +87,7 @@ void PrintStatus(Invocation& call, const v1::Status& s) {
   }
   line("member", fmt::format("{}, epoch {}, version {}, since {}", OrDash(s.member()), s.epoch(),
                              s.version(), TimeText(s.started_unix_nanos())));
+  if (!s.role().empty()) line("role", RoleText(s));
   line("identity",
        fmt::format("cluster '{}', incarnation {}", s.cluster(), OrDash(s.incarnation())));
   line("index",
@@ -114,36 +119,31 @@ void PrintStatus(Invocation& call, const v1::Status& s) {
        fmt::format("{} inputs ({}), {} batches, {} outputs ({}), {} duplicates cut, {} reconnects",
                    c.inputs(), BytesText(c.input_bytes()), c.batches(), c.outputs(),
                    BytesText(c.output_bytes()), c.duplicates_cut(), c.reconnects()));
+  PrintMembers(call, s);
   PrintPeers(call, s);
 }
 
 int RunStatus(Invocation& call) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kStatusWait);
-  v1::GetStatusResponse response;
-  const grpc::Status status = Connect(call)->GetStatus(&context, {}, &response);
-  if (!status.ok()) return call.Fail(FromGrpc(call, status));
+  v1::Status status;
+  if (const grpc::Status got = GetStatus(*Connect(call), kStatusWait, status); !got.ok()) {
+    return call.Fail(FromGrpc(call, got));
+  }
   if (call.json()) {
-    call.out << ToJson(response.status()) << "\n";
+    call.out << ToJson(status) << "\n";
   } else {
-    PrintStatus(call, response.status());
+    PrintStatus(call, status);
   }
   return kExitOk;
 }
 
 int RunCheckpointTake(Invocation& call) {
-  const absl::StatusOr<std::optional<uint64_t>> seconds = call.Number("--timeout");
-  if (!seconds.ok()) return call.Fail(seconds.status());
-  const uint64_t wait = seconds->value_or(60);
-  if (wait < 1 || wait > 600) {
-    return call.Fail(
-        absl::InvalidArgumentError(fmt::format("--timeout is 1 to 600 seconds, not {}", wait)));
-  }
+  const absl::StatusOr<std::chrono::seconds> wait = TimeoutOf(call, 600);
+  if (!wait.ok()) return call.Fail(wait.status());
   grpc::ClientContext context;
   // The server's answer that it was not done in time says more than a deadline of our own.
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(wait) + kStatusWait);
+  context.set_deadline(std::chrono::system_clock::now() + *wait + kStatusWait);
   v1::TakeCheckpointRequest request;
-  request.set_timeout_ms(static_cast<uint32_t>(wait * 1000));
+  request.set_timeout_ms(static_cast<uint32_t>(wait->count() * 1000));
   v1::TakeCheckpointResponse response;
   const grpc::Status status = Connect(call)->TakeCheckpoint(&context, request, &response);
   if (!status.ok()) return call.Fail(FromGrpc(call, status));
@@ -163,8 +163,8 @@ const Verb& StatusVerb() {
       "status",
       "",
       "what a coordinator is doing",
-      "Asks a coordinator on its admin socket for its phase, positions, peers and counters. Works\n"
-      "while it recovers, and while it refuses to start.",
+      "Asks a coordinator on its admin socket for its phase, role, positions, fellow members,\n"
+      "peers and counters. Works while it recovers, and while it refuses to start.",
       SocketOptions(),
       RunStatus};
   return verb;

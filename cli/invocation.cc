@@ -19,8 +19,8 @@ const std::vector<Option>& CommonOptions() {
 
 const std::vector<const Verb*>& Verbs() {
   static const auto& verbs = *new std::vector<const Verb*>{
-      &StatusVerb(),         &LogListVerb(),        &LogShowVerb(),         &LogVerifyVerb(),
-      &CheckpointListVerb(), &CheckpointTakeVerb(), &CheckpointVerifyVerb()};
+      &StatusVerb(),    &SwitchoverVerb(),     &LogListVerb(),        &LogShowVerb(),
+      &LogVerifyVerb(), &CheckpointListVerb(), &CheckpointTakeVerb(), &CheckpointVerifyVerb()};
   return verbs;
 }
 

@@ -82,6 +82,7 @@ int RunSemperctl(const std::vector<std::string>& arguments, std::ostream& out, s
 
 // Verbs, each defined beside its neighbours.
 const Verb& StatusVerb();
+const Verb& SwitchoverVerb();
 const Verb& LogListVerb();
 const Verb& LogShowVerb();
 const Verb& LogVerifyVerb();

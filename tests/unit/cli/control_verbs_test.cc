@@ -57,6 +57,34 @@ TEST_F(ControlVerbs, StatusSaysWhenItIsStale) {
   EXPECT_THAT(Run({"status"}).out, HasSubstr("this is 7.00 s old"));
 }
 
+TEST_F(ControlVerbs, StatusShowsFellowMembersApartFromPeers) {
+  const Result result = Run({"status"});
+  EXPECT_THAT(result.out,
+              AllOf(HasSubstr("role         leader\n"),
+                    HasSubstr("FELLOW MEMBER  ROLE     READY  EPOCH  INDEX  REASON\n"
+                              "orders-1       standby  yes        7    117  -\n"
+                              "orders-2       unfit    no         7     90  outputs differ\n"),
+                    HasSubstr("\nSOURCE PEER  "), HasSubstr("\nDESTINATION PEER  ")));
+}
+
+TEST_F(ControlVerbs, StatusOfAStandbySaysWhomItFollowsAndHowFarBehind) {
+  backend_.Set(admin::StandbySnapshot());
+  EXPECT_THAT(Run({"status"}).out,
+              HasSubstr("role         standby of orders-1, ready, 12 inputs (100.0 ms) behind\n"));
+  EXPECT_THAT(Run({"status", "-o", "json"}).out,
+              AllOf(HasSubstr("\"role\":\"standby\",\"leader\":\"orders-1\""),
+                    HasSubstr("\"members\":[{\"name\":\"orders-1\",\"role\":\"leader\"")));
+}
+
+TEST_F(ControlVerbs, StatusSaysWhyAMemberNeverLeads) {
+  admin::StatusSnapshot s = admin::StandbySnapshot();
+  s.role = "unfit";
+  s.unfit = "outputs differ at index 40";
+  backend_.Set(s);
+  EXPECT_THAT(Run({"status"}).out,
+              HasSubstr("role         unfit, never leads: outputs differ at index 40\n"));
+}
+
 TEST_F(ControlVerbs, CheckpointTakeNamesTheCheckpoint) {
   backend_.SetCheckpoint(admin::CheckpointRef{7, 118});
   EXPECT_EQ(Run({"checkpoint", "take"}).out, "checkpoint 7-118 is published\n");

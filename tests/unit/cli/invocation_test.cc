@@ -15,8 +15,9 @@ using testing::HasSubstr;
 TEST(Semperctl, HelpNamesEveryVerbAndTheExitCodes) {
   const Result result = Semperctl({"--help"});
   EXPECT_EQ(result.code, kExitOk);
-  for (const char* verb : {"status", "log list", "log show", "log verify", "checkpoint list",
-                           "checkpoint take", "checkpoint verify", "Exit codes"}) {
+  for (const char* verb :
+       {"status", "switchover", "log list", "log show", "log verify", "checkpoint list",
+        "checkpoint take", "checkpoint verify", "Exit codes"}) {
     EXPECT_THAT(result.out, HasSubstr(verb));
   }
 }
@@ -24,6 +25,7 @@ TEST(Semperctl, HelpNamesEveryVerbAndTheExitCodes) {
 TEST(Semperctl, EveryVerbHasHelp) {
   for (const std::vector<std::string>& verb :
        std::vector<std::vector<std::string>>{{"status"},
+                                             {"switchover"},
                                              {"log", "list"},
                                              {"log", "show"},
                                              {"log", "verify"},
