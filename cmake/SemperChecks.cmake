@@ -25,6 +25,8 @@ if(NOT SEMPER_SANITIZE)
   semper_check(lint/tidy_changed COMMAND python3 tests/lint/tidy.py --build ${CMAKE_BINARY_DIR} LABELS lint TIMEOUT 1200)
   semper_check(lint/tidy_all COMMAND python3 tests/lint/tidy.py --build ${CMAKE_BINARY_DIR} --all --deep
                LABELS lint tier2 TIMEOUT 7200)
+  semper_check(models/quick COMMAND models/run --quick LABELS model TIMEOUT 1200)
+  semper_check(models/all COMMAND models/run LABELS model tier2 TIMEOUT 7200)
 endif()
 
 if(TARGET semper-sim)
