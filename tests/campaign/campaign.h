@@ -51,7 +51,7 @@ class Campaign {
   absl::Status Judge(Verdict& verdict);
   absl::Status Step();                                         // a few milliseconds of tending
   bool Ask(const Operation& operation, Answer& answer) const;  // as a client would
-  bool TakeReports(uint64_t id);
+  std::string TakeReports(uint64_t id);  // into states_; the names of who has not reported
   void ShowProgress();
   uint64_t OkOf(size_t immortal) const;
   size_t LeaderOf(size_t immortal) const;
@@ -76,6 +76,7 @@ class Campaign {
   Clock::time_point shown_;
   uint64_t shown_ok_ = 0;
   FinalStates states_;
+  bool settled_ = false;  // no transfer was under way when they were taken
 };
 
 }  // namespace campaign

@@ -17,20 +17,23 @@ class Checker {
  public:
   explicit Checker(const std::vector<Record>& histories) : histories_(histories) {}
 
-  Verdict Run(const FinalStates& states) {
+  Verdict Run(const FinalStates& states, bool settled) {
     CountFates();
-    for (uint32_t i = 0; i < kImmortals; ++i) CompareCopies(i, states[i]);
+    bool all = true;
     for (uint32_t i = 0; i < kImmortals; ++i) {
-      if (states[i].empty()) return verdict_;
+      CompareCopies(i, states[i]);
+      all = all && !states[i].empty();
+      if (!states[i].empty()) states_[i] = &states[i].front().state;
     }
     for (uint32_t i = 0; i < kImmortals; ++i) {
-      states_[i] = &states[i].front().state;
+      if (states_[i] == nullptr) continue;
       CheckJournals(i);
-    }
-    for (uint32_t i = 0; i < kImmortals; ++i) {
-      for (uint32_t j = 0; j < kImmortals; ++j) CompareLink(i, j);
       CheckCounters(i);
       CheckAccounts(i);
+    }
+    if (!settled || !all) return verdict_;
+    for (uint32_t i = 0; i < kImmortals; ++i) {
+      for (uint32_t j = 0; j < kImmortals; ++j) CompareLink(i, j);
     }
     CheckSum();
     return verdict_;
@@ -258,8 +261,8 @@ class Checker {
 
 }  // namespace
 
-Verdict Check(const std::vector<Record>& histories, const FinalStates& states) {
-  return Checker(histories).Run(states);
+Verdict Check(const std::vector<Record>& histories, const FinalStates& states, bool settled) {
+  return Checker(histories).Run(states, settled);
 }
 
 }  // namespace campaign

@@ -40,7 +40,8 @@ struct Verdict {
   bool clean() const { return lost + duplicated + diverged == 0; }
 };
 
-// Histories of all clients in one vector. An immortal without any copy has diverged.
-Verdict Check(const std::vector<Record>& histories, const FinalStates& states);
+// Histories of all clients in one vector. An immortal without any copy has diverged. Not settled:
+// transfers are still on their way, so two immortals are not compared.
+Verdict Check(const std::vector<Record>& histories, const FinalStates& states, bool settled = true);
 
 }  // namespace campaign

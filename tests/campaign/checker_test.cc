@@ -251,6 +251,19 @@ TEST_F(CheckerTest, FindsAnImmortalWithoutAFinalState) {
   EXPECT_EQ(Check(records_, states).diverged, kImmortals);
 }
 
+TEST_F(CheckerTest, LetsATransferBeOnItsWayBeforeAllIsSettled) {
+  Operation operation = Nth(Kind::kTransfer, 1).operation;
+  ASSERT_NE(operation.immortal, operation.to_immortal);
+  operation.id = ++last_id_;
+  records_.push_back({.operation = operation, .invoked_us = ++now_});
+  state_[0].sent[operation.to_immortal].push_back(operation.id);
+  state_[0].accounts[operation.place] -= operation.amount;
+  FinalStates states;
+  for (uint32_t i = 0; i < kImmortals; ++i) states[i] = {{"m1", state_[i]}};
+  EXPECT_TRUE(Check(records_, states, false).clean());
+  EXPECT_FALSE(Check(records_, states, true).clean());
+}
+
 TEST(History, RefusesAnEndWithoutABeginning) {
   std::vector<Record> records;
   EXPECT_FALSE(ParseHistory("o 5 77 1 0\n", records).ok());

@@ -172,6 +172,18 @@ std::string Cluster::ReportFile(size_t node, uint64_t id) const {
   return fmt::format("{}.reports/{}", Prefix(node), id);
 }
 
+std::vector<std::string> Cluster::Complaints() const {
+  std::vector<std::string> complaints;
+  for (size_t node = 0; node < nodes_.size(); ++node) {
+    std::ifstream log(nodes_[node].coordinator.process->log());
+    std::string last;
+    for (std::string line; std::getline(log, line);) last = line;
+    if (last.find(" E refused") != std::string::npos)
+      complaints.push_back(fmt::format("{}: {}", NameOf(node), last));
+  }
+  return complaints;
+}
+
 // claims/<bucket>/<epoch>, below the directory of each immortal.
 uint64_t Cluster::CountClaims() const {
   uint64_t claims = 0;

@@ -61,6 +61,8 @@ class Cluster {
   std::string ReportFile(size_t node, uint64_t id) const;
   uint64_t CountClaims() const;           // of all immortals
   std::string NameOf(size_t node) const;  // "a1"
+  // The last line of each coordinator that says that it refuses to go on, since it was started.
+  std::vector<std::string> Complaints() const;
 
  private:
   struct Supervised {
