@@ -31,8 +31,8 @@ absl::StatusOr<bool> Collide(Disk& disk, const std::string& dir, const std::stri
   const auto file = disk.Open(absl::StrCat(dir, "/", name), OpenMode::kCreateExclusive);
   if (!file.ok() && !absl::IsAlreadyExists(file.status())) return file.status();
   // The end of the round. What cannot be removed now is removed before the next run.
+  (void)disk.Remove(absl::StrCat(dir, "/", SiblingOf(name, kListed)));
   (void)disk.Remove(absl::StrCat(dir, "/", SiblingOf(name, kRecord)));
-  (void)disk.Remove(absl::StrCat(dir, "/", SiblingOf(name, kTheirs)));
   return file.ok();
 }
 

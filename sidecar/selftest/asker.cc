@@ -85,21 +85,21 @@ absl::StatusOr<v1::MemberTest> Asker::Begin() {
 absl::StatusOr<v1::MemberTest> Asker::BeginRound(uint64_t round) {
   round_ = round;
   if (absl::Status status = CheckAbsent(); !status.ok()) return status;
-  expected_ = BlockOf(Name(kRecord), "created");
-  return Ask(Stage::kCreate, v1::MemberTest::CREATE, kRecord, expected_);
+  expected_ = BlockOf(Name(kListed), "created");
+  return Ask(Stage::kCreateListed, v1::MemberTest::CREATE, kListed, expected_);
 }
 
 absl::Status Asker::CheckAbsent() {
   auto names = disk_.List(dir_);
   if (!names.ok()) return names.status();
-  for (const std::string_view part : {kRecord, kTheirs, kMine}) {
+  for (const std::string_view part : {kListed, kRecord, kMine}) {
     if (std::find(names->begin(), names->end(), Name(part)) != names->end()) {
       return absl::InternalError(
           absl::StrCat("the self-test finds ", Path(part), " before anybody made it"));
     }
   }
   // Nobody asks for `mine` by its name: the fellow tries to make a name that it never looked at.
-  for (const std::string_view part : {kRecord, kTheirs}) {
+  for (const std::string_view part : {kListed, kRecord}) {
     const auto file = disk_.Open(Path(part), OpenMode::kReadFresh);
     if (file.ok()) {
       return absl::InternalError(
@@ -130,14 +130,14 @@ absl::StatusOr<v1::MemberTest> Asker::OnAnswer(const v1::MemberTest& answer) {
                      " the fellow could not do its part: ", answer.error()));
   }
   switch (stage_) {
-    case Stage::kCreate:
-      return OnCreated();
+    case Stage::kCreateListed:
+      return OnListedCreated();
+    case Stage::kCreateRecord:
+      return OnRecordCreated();
     case Stage::kAppend:
       return OnAppended();
     case Stage::kOverwrite:
       return OnOverwritten();
-    case Stage::kTakeTheirs:
-      return OnTheirsCreated();
     case Stage::kTakeMine:
       return OnMineRefused();
   }
@@ -145,8 +145,8 @@ absl::StatusOr<v1::MemberTest> Asker::OnAnswer(const v1::MemberTest& answer) {
   return absl::InternalError("unreachable");
 }
 
-absl::StatusOr<bool> Asker::RecordIsExpected() {
-  auto file = disk_.Open(Path(kRecord), OpenMode::kReadFresh);
+absl::StatusOr<bool> Asker::IsExpected(std::string_view part) {
+  auto file = disk_.Open(Path(part), OpenMode::kReadFresh);
   if (!file.ok()) return file.status();
   std::string bytes(expected_.size() + kBlockBytes, '\0');
   auto got = (*file)->ReadAt(0, std::as_writable_bytes(std::span(bytes)));
@@ -155,14 +155,28 @@ absl::StatusOr<bool> Asker::RecordIsExpected() {
   return bytes == expected_;
 }
 
-absl::StatusOr<v1::MemberTest> Asker::OnCreated() {
+absl::StatusOr<v1::MemberTest> Asker::OnListedCreated() {
   // The question of a look-up, asked as log::LookUp does: a listing of the directory.
   auto names = disk_.List(dir_);
   if (!names.ok()) return names.status();
-  if (std::find(names->begin(), names->end(), Name(kRecord)) == names->end()) {
-    return Refuse(Broken::kListing, kRecord);
+  if (std::find(names->begin(), names->end(), Name(kListed)) == names->end()) {
+    return Refuse(Broken::kListing, kListed);
   }
-  auto right = RecordIsExpected();
+  auto right = IsExpected(kListed);
+  if (absl::IsNotFound(right.status())) return Refuse(Broken::kName, kListed);
+  if (!right.ok()) return right.status();
+  if (!*right) return Refuse(Broken::kContents, kListed);
+  expected_ = BlockOf(Name(kRecord), "created");
+  return Ask(Stage::kCreateRecord, v1::MemberTest::CREATE, kRecord, expected_);
+}
+
+absl::StatusOr<v1::MemberTest> Asker::OnRecordCreated() {
+  // The very first touch: on this node the name is still an absent one, as the next claim is for
+  // two contenders at once.
+  const auto file = disk_.Open(Path(kRecord), OpenMode::kCreateExclusive);
+  if (file.ok()) return Refuse(Broken::kExclusive, kRecord);
+  if (!absl::IsAlreadyExists(file.status())) return file.status();
+  auto right = IsExpected(kRecord);
   if (absl::IsNotFound(right.status())) return Refuse(Broken::kName, kRecord);
   if (!right.ok()) return right.status();
   if (!*right) return Refuse(Broken::kContents, kRecord);
@@ -172,7 +186,7 @@ absl::StatusOr<v1::MemberTest> Asker::OnCreated() {
 }
 
 absl::StatusOr<v1::MemberTest> Asker::OnAppended() {
-  auto right = RecordIsExpected();
+  auto right = IsExpected(kRecord);
   if (!right.ok()) return right.status();
   if (!*right) return Refuse(Broken::kAppend, kRecord);
   std::string other = BlockOf(Name(kRecord), "overwritten");
@@ -181,23 +195,11 @@ absl::StatusOr<v1::MemberTest> Asker::OnAppended() {
 }
 
 absl::StatusOr<v1::MemberTest> Asker::OnOverwritten() {
-  auto right = RecordIsExpected();
+  auto right = IsExpected(kRecord);
   if (!right.ok()) return right.status();
   if (!*right) return Refuse(Broken::kOverwrite, kRecord);
-  return Ask(Stage::kTakeTheirs, v1::MemberTest::CREATE, kTheirs,
-             BlockOf(Name(kTheirs), "created"));
-}
-
-absl::StatusOr<v1::MemberTest> Asker::OnTheirsCreated() {
-  // No listing and no open in between: on this node the name is still an absent one, as the next
-  // claim is for two contenders at once.
-  const auto file = disk_.Open(Path(kTheirs), OpenMode::kCreateExclusive);
-  if (file.ok()) return Refuse(Broken::kExclusive, kTheirs);
-  if (!absl::IsAlreadyExists(file.status())) return file.status();
-  if (absl::Status status = CreateSynced(disk_, dir_, Name(kMine), BlockOf(Name(kMine), "created"));
-      !status.ok()) {
-    return status;
-  }
+  absl::Status made = CreateSynced(disk_, dir_, Name(kMine), BlockOf(Name(kMine), "created"));
+  if (!made.ok()) return made;
   return Ask(Stage::kTakeMine, v1::MemberTest::COLLIDE, kMine, "");
 }
 

@@ -39,21 +39,21 @@ class Asker {
 
  private:
   // What has been asked for, and what is checked when it is done.
-  enum class Stage { kCreate, kAppend, kOverwrite, kTakeTheirs, kTakeMine };
+  enum class Stage { kCreateListed, kCreateRecord, kAppend, kOverwrite, kTakeMine };
 
   absl::Status MakeDirectory();
   absl::StatusOr<v1::MemberTest> BeginRound(uint64_t round);
   absl::Status CheckAbsent();
-  absl::StatusOr<v1::MemberTest> OnCreated();
+  absl::StatusOr<v1::MemberTest> OnListedCreated();
+  absl::StatusOr<v1::MemberTest> OnRecordCreated();
   absl::StatusOr<v1::MemberTest> OnAppended();
   absl::StatusOr<v1::MemberTest> OnOverwritten();
-  absl::StatusOr<v1::MemberTest> OnTheirsCreated();
   absl::StatusOr<v1::MemberTest> OnMineRefused();
 
   std::string Name(std::string_view part) const;
   std::string Path(std::string_view part) const;
-  // Whether the record, opened and read past every cache, is `expected_` and nothing else.
-  absl::StatusOr<bool> RecordIsExpected();
+  // Whether a file, opened and read past every cache, is `expected_` and nothing else.
+  absl::StatusOr<bool> IsExpected(std::string_view part);
   v1::MemberTest Ask(Stage stage, v1::MemberTest::Step step, std::string_view part,
                      std::string bytes);
   v1::MemberTest Verdict(std::string_view part, std::string error) const;
@@ -65,8 +65,8 @@ class Asker {
   const std::string pair_prefix_;
   const std::string run_prefix_;
   uint64_t round_ = 0;
-  Stage stage_ = Stage::kCreate;
-  std::string expected_;  // contents of the record
+  Stage stage_ = Stage::kCreateListed;
+  std::string expected_;  // contents of the file that is next read
 };
 
 }  // namespace semper::selftest

@@ -12,10 +12,11 @@
 
 namespace semper::selftest {
 
-// Created, appended to and overwritten by who answers.
+// Created by who answers; who asks finds it in a listing.
+inline constexpr std::string_view kListed = "listed";
+// Created, appended to and overwritten by who answers. Who asks tries to create it too, and reads
+// it by its name: a listing would tell some clients that there is news about it.
 inline constexpr std::string_view kRecord = "record";
-// Created by who answers; who asks tries to create it too.
-inline constexpr std::string_view kTheirs = "theirs";
 // Created by who asks; who answers tries to create it too.
 inline constexpr std::string_view kMine = "mine";
 

@@ -28,7 +28,7 @@ Texts TextsOf(Broken broken) {
           "actimeo=0)"};
     case Broken::kName:
       return {
-          "was created and synced by a fellow and is listed, but cannot be opened: this node "
+          "was created and synced by a fellow but cannot be opened: this node "
           "remembers that the name was absent",
           "Have look-ups ask the storage (NFS: lookupcache=none; GlusterFS: "
           "negative-timeout=0, entry-timeout=0, performance.nl-cache off; SMB: actimeo=0)"};

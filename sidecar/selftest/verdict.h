@@ -9,7 +9,7 @@ namespace semper::selftest {
 // A promise that the log lock needs, by how it was broken.
 enum class Broken {
   kListing,    // a created and synced name is not in the first listing afterwards
-  kName,       // it is listed, but cannot be opened: it was absent before and is believed to be
+  kName,       // it cannot be opened: it was absent before and is believed to be
   kContents,   // its first read does not show what was created
   kAppend,     // nor what was appended
   kOverwrite,  // nor what was overwritten

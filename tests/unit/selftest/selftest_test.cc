@@ -143,6 +143,27 @@ class NodeWithAlteredReads : public Node {
   const Alter alter_;
 };
 
+// Keeps the first contents of what it came to by its name; reads afresh what a listing has shown.
+// So does GlusterFS as it comes.
+class NodeWithReadsThatListingsRenew : public NodeWithAlteredReads {
+ public:
+  explicit NodeWithReadsThatListingsRenew(Disk& volume)
+      : NodeWithAlteredReads(volume, [this](const std::string& path, const Bytes& bytes) {
+          return listed_.contains(path) ? bytes : first_.try_emplace(path, bytes).first->second;
+        }) {}
+  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
+    auto names = volume_.List(dir);
+    if (names.ok()) {
+      for (const std::string& name : *names) listed_.insert(dir + "/" + name);
+    }
+    return names;
+  }
+
+ private:
+  std::set<std::string> listed_;
+  std::map<std::string, Bytes> first_;
+};
+
 class SelfTest : public testing::Test {
  protected:
   // Both ends, until the end.
@@ -189,7 +210,7 @@ TEST_F(SelfTest, HasItsFellowSyncFileAndDirectory) {
   ASSERT_TRUE(ask.ok());
   const auto answer = Answer(volume_, kDir, *ask);
   volume_.Crash();
-  EXPECT_EQ(asker.OnAnswer(answer)->step(), v1::MemberTest::APPEND);
+  EXPECT_EQ(asker.OnAnswer(answer)->step(), v1::MemberTest::CREATE);
 }
 
 TEST_F(SelfTest, RefusesCachedListings) {
@@ -204,7 +225,7 @@ TEST_F(SelfTest, RefusesCachedAbsence) {
 
 TEST_F(SelfTest, RefusesAnExclusiveCreateThatIsLocalToTheAskingNode) {
   NodeWithOwnExclusion liar(volume_);
-  EXPECT_THAT(Verdict(liar, honest_), HasSubstr("theirs was created exclusively by two members"));
+  EXPECT_THAT(Verdict(liar, honest_), HasSubstr("record was created exclusively by two members"));
 }
 
 TEST_F(SelfTest, RefusesAnExclusiveCreateThatIsLocalToTheAnsweringNode) {
@@ -225,6 +246,11 @@ TEST_F(SelfTest, RefusesReadsThatKeepTheFirstContents) {
   EXPECT_THAT(Verdict(liar, honest_), HasSubstr("does not show what was appended"));
 }
 
+TEST_F(SelfTest, RefusesReadsThatOnlyAListingRenews) {
+  NodeWithReadsThatListingsRenew liar(volume_);
+  EXPECT_THAT(Verdict(liar, honest_), HasSubstr("does not show what was appended"));
+}
+
 TEST_F(SelfTest, RefusesReadsThatKeepTheBlocksTheyKnow) {
   std::map<std::string, Bytes> known;
   NodeWithAlteredReads liar(volume_, [&](const std::string& path, const Bytes& bytes) {
@@ -238,7 +264,7 @@ TEST_F(SelfTest, RefusesReadsThatKeepTheBlocksTheyKnow) {
 TEST_F(SelfTest, RefusesALieThatHappensInTheLastRoundOnly) {
   uint64_t looks = 0;
   NodeWithAlteredReads liar(volume_, [&](const std::string&, const Bytes& bytes) {
-    return ++looks == 30 ? Bytes{} : bytes;
+    return ++looks == 40 ? Bytes{} : bytes;
   });
   EXPECT_THAT(Verdict(liar, honest_), HasSubstr("round 10"));
 }
@@ -282,7 +308,7 @@ TEST_F(SelfTest, LeavesTheFilesOfOtherMembersAlone) {
   const auto ask = other.Begin();
   const auto answer = Answer(volume_, kDir, *ask);
   ASSERT_EQ(Verdict(honest_, volume_), "");
-  EXPECT_EQ(other.OnAnswer(answer)->step(), v1::MemberTest::APPEND);
+  EXPECT_EQ(other.OnAnswer(answer)->step(), v1::MemberTest::CREATE);
 }
 
 TEST_F(SelfTest, AnswersNobodyWhoNamesAFileElsewhere) {
