@@ -66,6 +66,35 @@ absl::Status MakeBucket(Disk& disk, const std::string& dir, uint64_t bucket) {
   return disk.SyncDir(ClaimsDir(dir));
 }
 
+// A directory that was synced keeps what it has, but not what it lost before: is the newest claim
+// in it still the one before `epoch`?
+absl::Status CheckClaimBefore(Disk& disk, const std::string& dir, core::Epoch epoch) {
+  const core::Epoch before{Raw(epoch) - 1};
+  auto newest = NewestIn(disk, dir, BucketOf(before));
+  if (!newest.ok()) return newest.status();
+  if (*newest == before) return absl::OkStatus();
+  if (newest->has_value() && **newest > before) {
+    return absl::AlreadyExistsError(absl::StrCat("epoch ", Raw(epoch),
+                                                 " is claimed: ", BucketDir(dir, BucketOf(before)),
+                                                 " lists ", Raw(**newest)));
+  }
+  return absl::AbortedError(absl::StrCat(
+      "claim ", Raw(before), " was listed, but is gone after its directory was synced: ",
+      BucketDir(dir, BucketOf(before)), " lost it; epoch ", Raw(epoch), " is not claimed"));
+}
+
+// The owner alone knows its nonce. What the volume forgot before it was synced may since have been
+// claimed by somebody else.
+absl::Status CheckOwnClaim(Disk& disk, const std::string& dir, core::Epoch epoch, uint64_t nonce) {
+  auto claim = ReadClaim(disk, dir, epoch);
+  if (claim.ok() && claim->nonce == nonce) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(
+      "claim ", Raw(epoch), " was made and synced, but ", ClaimPath(dir, epoch),
+      claim.ok() ? absl::StrFormat(" has nonce %016x instead of %016x", claim->nonce, nonce)
+                 : absl::StrCat(" cannot be read: ", claim.status().message()),
+      "; the volume lost it, the epoch is given up"));
+}
+
 // Member names come from outside: a line must stay a line.
 std::string OneLine(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
@@ -103,6 +132,7 @@ absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
   // The owner of the last epoch before this bucket may have died before it made it.
   if (bucket > 0 && Raw(epoch) % kBucketEpochs == 0) {
     if (absl::Status s = disk.SyncDir(BucketDir(dir, bucket - 1)); !s.ok()) return s;
+    if (absl::Status s = CheckClaimBefore(disk, dir, epoch); !s.ok()) return s;
     if (absl::Status s = MakeBucket(disk, dir, bucket); !s.ok()) return s;
   } else if (Raw(epoch) == 1) {
     // From here on the genesis cannot be made again.
@@ -112,6 +142,7 @@ absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
     // killed before the sync, a power loss could leave this claim and take that one, and no epoch
     // could be claimed ever after.
     if (absl::Status s = disk.SyncDir(BucketDir(dir, bucket)); !s.ok()) return s;
+    if (absl::Status s = CheckClaimBefore(disk, dir, epoch); !s.ok()) return s;
   }
   auto file = disk.Open(ClaimPath(dir, epoch), OpenMode::kCreateExclusive);
   if (!file.ok()) return file.status();
@@ -120,6 +151,7 @@ absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
                    "\nnonce: ", absl::StrFormat("%016x", info.nonce), "\ntime: ", info.time, "\n");
   if (absl::Status s = WriteTextFile(**file, text); !s.ok()) return s;
   if (absl::Status s = disk.SyncDir(BucketDir(dir, bucket)); !s.ok()) return s;
+  if (absl::Status s = CheckOwnClaim(disk, dir, epoch, info.nonce); !s.ok()) return s;
   if (!IsLastOfBucket(epoch)) return absl::OkStatus();
   return MakeBucket(disk, dir, bucket + 1);
 }

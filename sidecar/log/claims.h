@@ -22,8 +22,10 @@ absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir);
 
 // Takes `epoch` (the newest + 1): makes durable what it stands on (the claim before it; the genesis
 // before the first), creates the claim, syncs it and its directory; makes the next bucket if this
-// is the bucket's last. ALREADY_EXISTS: somebody else has it. After any other error
-// the claim may or may not exist: the caller gives this epoch up.
+// is the bucket's last. A storage server that restarts may forget what nobody synced, while its
+// clients live on: so both claims are looked at again after their sync. ALREADY_EXISTS: somebody
+// else has it. ABORTED: one of the two was lost. After any other error the claim may or may not
+// exist: the caller gives this epoch up.
 absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
                          const ClaimInfo& info);
 

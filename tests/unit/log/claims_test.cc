@@ -1,5 +1,8 @@
 #include "sidecar/log/claims.h"
 
+#include <functional>
+#include <utility>
+
 #include "tests/unit/log/leader.h"
 #include "tests/unit/log/memory_disk.h"
 
@@ -47,6 +50,53 @@ TEST_F(ClaimsTest, LookUpFindsANewerClaimAlsoInTheNextBucket) {
   ClaimUpTo(256);
   EXPECT_EQ(*LookUp(disk_, kDir, Epoch{255}), Epoch{256});
   EXPECT_EQ(*LookUp(disk_, kDir, Epoch{256}), Epoch{256});
+}
+
+// What a storage server forgets when it restarts, it forgets before the next sync.
+class ForgetfulClaimsTest : public ClaimsTest {
+ protected:
+  // Just before the `nth` sync of a directory from now on `lost` happens.
+  void BeforeSync(int nth, std::function<void()> lost) {
+    syncs_left_ = nth;
+    disk_.before = [this, lost = std::move(lost)](const std::string& operation,
+                                                  const std::string&) {
+      if (operation == "syncdir" && --syncs_left_ == 0) lost();
+      return absl::OkStatus();
+    };
+  }
+  void Forget(uint64_t e) { ASSERT_TRUE(disk_.Remove(Path(e)).ok()); }
+
+ private:
+  int syncs_left_ = 0;
+};
+
+TEST_F(ForgetfulClaimsTest, AnEpochIsNotClaimedBehindAClaimThatIsGone) {
+  ClaimUpTo(2);
+  BeforeSync(1, [this] { Forget(2); });
+  ASSERT_TRUE(absl::IsAborted(CreateClaim(disk_, kDir, Epoch{3}, {.nonce = 3})));
+  EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{1});
+}
+
+TEST_F(ForgetfulClaimsTest, ABucketIsNotBegunBehindAClaimThatIsGone) {
+  ClaimUpTo(255);
+  BeforeSync(1, [this] { Forget(255); });
+  EXPECT_TRUE(absl::IsAborted(CreateClaim(disk_, kDir, Epoch{256}, {.nonce = 256})));
+}
+
+TEST_F(ForgetfulClaimsTest, AnOwnClaimThatIsGoneAfterItsSyncIsNoClaim) {
+  ClaimUpTo(2);
+  BeforeSync(2, [this] { Forget(3); });
+  EXPECT_TRUE(absl::IsAborted(CreateClaim(disk_, kDir, Epoch{3}, {.nonce = 3})));
+}
+
+TEST_F(ForgetfulClaimsTest, AnEpochThatWasClaimedAgainMeanwhileIsNotOurs) {
+  ClaimUpTo(2);
+  BeforeSync(2, [this] {
+    Forget(3);
+    ASSERT_TRUE(CreateClaim(disk_, kDir, Epoch{3}, {.nonce = 33}).ok());
+  });
+  EXPECT_TRUE(absl::IsAborted(CreateClaim(disk_, kDir, Epoch{3}, {.nonce = 3})));
+  EXPECT_EQ(ReadClaim(disk_, kDir, Epoch{3})->nonce, 33u);
 }
 
 TEST_F(ClaimsTest, LookUpWithoutTheOwnClaimIsAnError) {
