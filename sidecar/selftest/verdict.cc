@@ -63,9 +63,8 @@ Texts TextsOf(Broken broken) {
 std::string VerdictText(Broken broken, const std::string& dir, uint64_t round,
                         const std::string& file) {
   const Texts texts = TextsOf(broken);
-  return absl::StrCat("the volume of ", dir, " is unfit to be shared: in round ", round,
-                      " of the self-test ", file, " ", texts.what, ". ", texts.remedy,
-                      "; docs/volumes.md says more");
+  return absl::StrCat("in round ", round, " of the self-test ", dir, "/", file, " ", texts.what,
+                      ". ", texts.remedy, "; docs/volumes.md says more");
 }
 
 }  // namespace semper::selftest

@@ -16,7 +16,8 @@ enum class Broken {
   kExclusive,  // a name that a fellow has made was made once more
 };
 
-// One sentence for what happened, one for what helps. `file` is what it happened to.
+// One sentence for what happened to `file` in `dir`, one for what helps. It goes on after "the
+// volume is unfit: ".
 std::string VerdictText(Broken broken, const std::string& dir, uint64_t round,
                         const std::string& file);
 
