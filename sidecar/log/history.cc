@@ -70,11 +70,11 @@ absl::StatusOr<Chain> ChainAt(Disk& disk, const std::string& dir, const History&
                                             "/log: ", absl::string_view(why.data(), why.size())));
   };
   if (index + 1 == history.first_index) return history.first_chain;
-  auto segments = HistorySegments::List(disk, dir, history, OpenMode::kRead);
+  auto segments = HistorySegments::List(disk, dir, history, OpenMode::kReadFresh);
   if (!segments.ok()) return segments.status();
   auto place = segments->FindLast(index);
   if (!place.ok()) return place.status();
-  auto reader = SegmentReader::Open(disk, dir, segments->name(*place), OpenMode::kRead);
+  auto reader = SegmentReader::Open(disk, dir, segments->name(*place), OpenMode::kReadFresh);
   if (!reader.ok()) return reader.status();
   const uint64_t batches_end = history.ranges[segments->range(*place)].batches_end;
   while ((*reader)->next_batch() < batches_end) {

@@ -134,7 +134,7 @@ class HistoryReader {
   static absl::StatusOr<std::unique_ptr<HistoryReader>> Open(Disk& disk, const std::string& dir,
                                                              const History& history,
                                                              core::Index after,
-                                                             OpenMode mode = OpenMode::kRead);
+                                                             OpenMode mode = OpenMode::kReadFresh);
   virtual ~HistoryReader() = default;
 
   // The next record, or nothing at the end of what is there now (a torn tail, or simply not yet

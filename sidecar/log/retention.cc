@@ -44,7 +44,7 @@ absl::StatusOr<Segments> ListSegments(Disk& disk, const std::string& dir) {
   for (const SegmentName& name : *names) {
     SegmentInfo info{
         .file = name.File(), .epoch = name.epoch, .nonce = name.nonce, .number = name.number};
-    auto reader = SegmentReader::Open(disk, dir, name, OpenMode::kRead);
+    auto reader = SegmentReader::Open(disk, dir, name, OpenMode::kReadFresh);
     if (absl::IsNotFound(reader.status())) continue;  // removed since the listing
     if (!reader.ok()) {
       info.problem = std::string(reader.status().message());

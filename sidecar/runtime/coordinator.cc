@@ -305,7 +305,7 @@ core::Recovered Coordinator::FactsOf(RecoveredLog& recovered) {
 void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered, bool hot) {
   Touch();
   if (!recovered.ok()) return core_->OnRecovered(recovered.status());
-  feeder_.SetHistory(dir_, recovered->history);
+  feeder_.SetHistory(dir_, recovered->history, ReadMode());
   std::optional<log::ReusePolicy> reuse;
   if (options_.profile == log::Profile::kLocal) {
     // What one checkpoint frees is what is written until the next.

@@ -20,9 +20,10 @@ Feeder::~Feeder() {
   if (chunk_ != nullptr) BufferPool::Drop(chunk_);
 }
 
-void Feeder::SetHistory(std::string dir, log::History history) {
+void Feeder::SetHistory(std::string dir, log::History history, OpenMode mode) {
   dir_ = std::move(dir);
   history_ = std::move(history);
+  mode_ = mode;
 }
 
 void Feeder::Feed(Index after) {
@@ -86,7 +87,7 @@ absl::Status Feeder::ReadSome() {
   if (!reader_ || reader_at_ != read_after_) {
     held_back_.reset();
     reader_.reset();
-    auto reader = log::HistoryReader::Open(disk_, dir_, history_, read_after_);
+    auto reader = log::HistoryReader::Open(disk_, dir_, history_, read_after_, mode_);
     if (!reader.ok()) return reader.status();
     reader_ = *std::move(reader);
     reader_at_ = read_after_;

@@ -31,7 +31,8 @@ class Feeder : public Job {
   Feeder(Disk& disk, Executor& executor, BufferPool& pool, Handler& handler);
   ~Feeder() override;
 
-  void SetHistory(std::string dir, log::History history);
+  // `mode`: past the caches on a shared volume, where another machine wrote a part of it.
+  void SetHistory(std::string dir, log::History history, OpenMode mode);
 
   // Begins, or goes on, with the input after `after`. Ends with OnFedAll or OnFeedFailed.
   void Feed(core::Index after);
@@ -57,6 +58,7 @@ class Feeder : public Job {
   const size_t read_bytes_;  // at a time
   std::string dir_;
   log::History history_;
+  OpenMode mode_ = OpenMode::kReadFresh;
 
   bool wanted_ = false;   // Feed was called, and neither ended nor stopped
   bool running_ = false;  // in the lane
