@@ -18,6 +18,7 @@ using shop::demo::RunProgram;
 constexpr std::chrono::seconds kStartLimit{120};
 constexpr size_t kImageMebibytes = 1024;
 constexpr size_t kReplicas = 3;
+constexpr const char* kStorage = "storage";  // the net between nodes and replicas
 
 // Waits until the file is there and has a line; empty after the limit, or when `by` has ended.
 std::string AwaitLine(const std::string& path, Process& by, std::chrono::seconds limit) {
@@ -94,22 +95,21 @@ class ReplicatedVolume final : public Volume {
   ~ReplicatedVolume() override { Stop(); }
 
   absl::Status Start(size_t, size_t nodes) override {
-    Run({"down"});  // what a run that was killed left
     if (!Run({"up", std::to_string(nodes)}))
       return absl::UnavailableError("the replicated volume did not come up: " + why_);
     up_ = true;
     std::string why;
     for (size_t i = 0; i < nodes; ++i) {
       const std::string path_file = fmt::format("{}/path-{}", dir_, i + 1);
-      if (!RunProgram({script_, "path", std::to_string(i + 1)}, path_file, kStartLimit, why))
+      if (!RunProgram(Command({"path", std::to_string(i + 1)}), path_file, kStartLimit, why))
         return absl::UnavailableError("the replicated volume does not say where it is: " + why);
       std::getline(std::ifstream(path_file) >> std::ws, nodes_.emplace_back().path);
       const std::string pid_file = fmt::format("{}/home-{}", dir_, i + 1);
       Node& node = nodes_.back();
-      node.shell = std::make_unique<Process>(
-          std::vector<std::string>{script_, "exec", std::to_string(i + 1), "sh", "-c",
-                                   "echo $$ >" + pid_file + " && exec sleep infinity"},
-          dir_ + "/volume.log");
+      node.shell =
+          std::make_unique<Process>(Command({"exec", std::to_string(i + 1), "sh", "-c",
+                                             "echo $$ >" + pid_file + " && exec sleep infinity"}),
+                                    dir_ + "/volume.log");
       if (node.shell->Start())
         node.home = std::atoi(AwaitLine(pid_file, *node.shell, kStartLimit).c_str());
       if (node.home <= 0)
@@ -128,8 +128,8 @@ class ReplicatedVolume final : public Volume {
   size_t replicas() const override { return kReplicas; }
   void KillReplica(size_t replica) override { RunFor("kill-replica", replica); }
   void StartReplica(size_t replica) override { RunFor("start-replica", replica); }
-  void CutNode(size_t node) override { RunFor("cut", node); }
-  void HealNode(size_t node) override { RunFor("heal", node); }
+  void CutNode(size_t node) override { RunFor("cut", node, kStorage); }
+  void HealNode(size_t node) override { RunFor("heal", node, kStorage); }
   void FreezeNode(size_t node) override { RunFor("freeze", node); }
   void ThawNode(size_t node) override { RunFor("thaw", node); }
 
@@ -140,12 +140,17 @@ class ReplicatedVolume final : public Volume {
     std::unique_ptr<Process> shell;
   };
 
-  bool Run(std::vector<std::string> verb) {
-    verb.insert(verb.begin(), script_);
-    return RunProgram(verb, dir_ + "/volume.out", kStartLimit, why_);
+  std::vector<std::string> Command(std::vector<std::string> verb) const {
+    verb.insert(verb.begin(), {"env", "SEMPER_VOLUME_STATE=" + dir_ + "/volume", script_});
+    return verb;
   }
-  void RunFor(const char* verb, size_t number) {
-    if (!Run({verb, std::to_string(number + 1)}))
+  bool Run(std::vector<std::string> verb) {
+    return RunProgram(Command(std::move(verb)), dir_ + "/volume.out", kStartLimit, why_);
+  }
+  void RunFor(const char* verb, size_t number, const char* net = nullptr) {
+    std::vector<std::string> words = {verb, std::to_string(number + 1)};
+    if (net != nullptr) words.emplace_back(net);
+    if (!Run(std::move(words)))
       std::fprintf(stderr, "campaign: the volume: %s %zu: %s\n", verb, number + 1, why_.c_str());
   }
 
