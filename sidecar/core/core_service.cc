@@ -112,7 +112,9 @@ void Core::ServiceFault(const absl::Status& why) {
 void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
   if (service_phase_ != ServicePhase::kFeeding) return;
   SEMPER_CHECK(entry.index == Raw(delivered_) + 1, "the feeder skipped an input");
-  if (phase_ == Phase::kFollowing) {
+  // What was being read when it was about to claim comes while it looks at the claims.
+  const bool follows = phase_ == Phase::kFollowing || phase_ == Phase::kChecking;
+  if (follows) {
     if (absl::Status s = state_.Apply(entry, payload.bytes()); !s.ok())
       return StopBecause(StopReason::kDamage, s);
     committed_index_ = state_.index();
@@ -131,15 +133,14 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
         const absl::Status s =
             ledger_.Ack(Slot{acked.slot()}, {acked.sequence(), acked.hash()}, false);
         if (s.ok()) continue;
-        if (phase_ == Phase::kFollowing) {
+        if (follows) {
           Diverged(s);
         } else {
           DestinationFault(Slot{acked.slot()}, s);
         }
       }
     }
-    if (phase_ == Phase::kFollowing && control.has_hand_over() &&
-        control.hand_over().member() == options_.member) {
+    if (follows && control.has_hand_over() && control.hand_over().member() == options_.member) {
       contender_.OnHandOver();
     }
   }
