@@ -223,7 +223,8 @@ absl::Status Follower::ReadSome() {
           if (reader_->in_newest_range()) ahead_ = true;
           break;
         }
-        progressed_ = true;
+        // What the lookout has seen before is no news, though the reader comes to it only now.
+        if (!lookout_) progressed_ = true;
         if ((*record)->entry_count() == 0) continue;
         if (!Take(**record)) {
           held_back_ = **record;
@@ -275,7 +276,9 @@ void Follower::Done() {
   if (!at_end_) return RunWhenIdle();
   const bool told_more = again_;
   if (!told_more) LookLater();
-  handler_.OnFollowed(newest_claim_, progressed_);
+  // A look from before the stream broke stopped at what the leader had said. The next one, which
+  // begins now, finds more in the files; that is no sign that the leader lives.
+  if (job_connected_ == connected_) handler_.OnFollowed(newest_claim_, progressed_);
   if (told_more) RunWhenIdle();
 }
 
