@@ -120,16 +120,15 @@ class CoordinatorThread {
         options_(std::move(options)),
         claim_interval_(claim_interval),
         life_(NewLife()),
-        backend_(loop_, {.status = [this] { return Status(); },
-                         .take_checkpoint =
-                             [this](admin::LoopBackend::CheckpointDone done) {
-                               life_->coordinator.TakeCheckpoint(std::move(done));
-                             },
-                         .switchover =
-                             [this](const std::string& to) {
-                               return life_->coordinator.HandOver(to);
-                             },
-                         .drain = [this] { mailbox_.PostDrain(); }}),
+        backend_(loop_,
+                 {.status = [this] { return Status(); },
+                  .take_checkpoint =
+                      [this](admin::LoopBackend::CheckpointDone done) {
+                        life_->coordinator.TakeCheckpoint(std::move(done));
+                      },
+                  .switchover =
+                      [this](const std::string& to) { return life_->coordinator.HandOver(to); },
+                  .drain = [this] { mailbox_.PostDrain(); }}),
         thread_([this] { loop_.Run(); }) {
     pthread_setname_np(thread_.native_handle(), "semper-loop");
   }
@@ -168,6 +167,7 @@ class CoordinatorThread {
 
   admin::StatusSnapshot Status() const {
     admin::StatusSnapshot snapshot = life_->coordinator.Status();
+    admin::AddTotals(earlier_lives_, snapshot);
     if (!refusal_.empty()) {
       snapshot.phase = admin::Phase::kRefused;
       snapshot.reason = refusal_;
@@ -202,6 +202,7 @@ class CoordinatorThread {
   }
 
   void BeginAnew() {
+    admin::AddTotals(life_->coordinator.Status(), earlier_lives_);
     if (life_->executor.Stop(milliseconds(20)).empty()) {
       life_.reset();
     } else {
@@ -214,6 +215,7 @@ class CoordinatorThread {
 
   Mailbox& mailbox_;
   std::string refusal_;
+  admin::StatusSnapshot earlier_lives_;  // their totals
   EpollLoop loop_;
   runtime::Options options_;
   const std::chrono::nanoseconds claim_interval_;

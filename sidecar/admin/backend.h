@@ -100,6 +100,7 @@ struct Counters {
   uint64_t generations = 0;  // connections of the service
   uint64_t checkpoints_taken = 0;
   uint64_t checkpoints_failed = 0;
+  uint64_t takeovers = 0;  // times that this member became the leader
 };
 
 struct StatusSnapshot {
@@ -131,10 +132,10 @@ struct StatusSnapshot {
   uint64_t log_bytes = 0;
   uint64_t log_free_bytes = 0;  // left on the volume, 0: not known yet
   CheckpointStatus checkpoint;
-  std::string role;    // "leader", "standby", "joining", "unfit"; "alone" without fellows
-  bool ready = false;  // of a standby: it could lead now
-  std::string leader;  // the member that leads, as far as this one knows
-  std::string unfit;   // why this member may never lead
+  std::string role;         // "leader", "standby", "joining", "unfit"; "alone" without fellows
+  bool ready = false;       // of a standby: it could lead now
+  std::string leader;       // the member that leads, as far as this one knows
+  std::string unfit;        // why this member may never lead
   uint64_t lag_inputs = 0;  // of a standby behind the leader's committed index, as it said last
   double lag_seconds = 0;   // how long ago the leader said what is not applied yet (LagMeter)
   std::vector<MemberStatus> members;  // fellows that are connected
@@ -151,6 +152,10 @@ struct StatusSnapshot {
   LatencyHistogram commit;  // from the arrival of a batch's first input to committed
 };
 
+// Adds the counters and histograms of `from` to those of `to`: a process that begins a new life
+// goes on counting.
+void AddTotals(const StatusSnapshot& from, StatusSnapshot& to);
+
 // Threads: any. No call waits longer than it says.
 class Backend {
  public:
@@ -165,10 +170,11 @@ class Backend {
   // waits for it any more.
   virtual absl::StatusOr<CheckpointRef> TakeCheckpoint(std::chrono::nanoseconds timeout) = 0;
 
-  // Has the leader hand over to the fellow member `to`, or to the best that is ready if it is empty.
-  // Answers when that has begun: the status tells how it ends. FAILED_PRECONDITION: this member does
-  // not lead (the text names who does), or nobody, or not `to`, is ready; NOT_FOUND: no such member
-  // is connected; UNAVAILABLE: stopped; DEADLINE_EXCEEDED: the event loop hangs, nothing is begun.
+  // Has the leader hand over to the fellow member `to`, or to the best that is ready if it is
+  // empty. Answers when that has begun: the status tells how it ends. FAILED_PRECONDITION: this
+  // member does not lead (the text names who does), or nobody, or not `to`, is ready; NOT_FOUND: no
+  // such member is connected; UNAVAILABLE: stopped; DEADLINE_EXCEEDED: the event loop hangs,
+  // nothing is begun.
   virtual absl::Status Switchover(const std::string& to, std::chrono::nanoseconds timeout) = 0;
 
   // Asks the process to stop intake, finish what it has and end. Returns at once; a second call

@@ -31,6 +31,12 @@ struct LatencyHistogram {
     ++counts[bucket < kBoundCount ? bucket : kBoundCount];
     sum_nanos += nanos;
   }
+
+  LatencyHistogram& operator+=(const LatencyHistogram& other) {
+    for (size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];
+    sum_nanos += other.sum_nanos;
+    return *this;
+  }
 };
 
 }  // namespace semper::admin

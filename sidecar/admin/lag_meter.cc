@@ -1,5 +1,7 @@
 #include "sidecar/admin/lag_meter.h"
 
+#include <algorithm>
+
 namespace semper::admin {
 namespace {
 
@@ -8,7 +10,9 @@ constexpr size_t kWordsMax = 1024;  // nearly a minute; behind by more, the olde
 
 }  // namespace
 
-void LagMeter::Told(std::chrono::nanoseconds now, uint64_t committed) {
+void LagMeter::Told(std::chrono::nanoseconds now, uint64_t committed, uint64_t applied) {
+  while (!words_.empty() && words_.front().committed <= applied) words_.pop_front();
+  if (committed <= applied) return;
   if (!words_.empty()) {
     if (committed <= words_.back().committed) return;
     if (now - words_.back().at < kSpacing || words_.size() == kWordsMax) return;
@@ -16,10 +20,9 @@ void LagMeter::Told(std::chrono::nanoseconds now, uint64_t committed) {
   words_.push_back({now, committed});
 }
 
-double LagMeter::Seconds(std::chrono::nanoseconds now, uint64_t applied) {
-  while (!words_.empty() && words_.front().committed <= applied) words_.pop_front();
-  if (words_.empty()) return 0;
-  return std::chrono::duration<double>(now - words_.front().at).count();
+double LagMeter::Seconds(std::chrono::nanoseconds now, uint64_t applied) const {
+  const auto oldest = std::ranges::upper_bound(words_, applied, {}, &Word::committed);
+  return oldest == words_.end() ? 0 : std::chrono::duration<double>(now - oldest->at).count();
 }
 
 }  // namespace semper::admin

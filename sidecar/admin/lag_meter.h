@@ -1,8 +1,8 @@
 // LagMeter: by how much time a standby is behind its leader.
 //
 // The leader says what is committed some ten times a second. The lag is the age of the oldest such
-// word that the standby has not applied yet: 0 while it keeps up, and right on a standby that stays a
-// constant distance behind. One thread; times are of one steady clock.
+// word that the standby has not applied yet: 0 while it keeps up, and right on a standby that stays
+// a constant distance behind. One thread; times are of one steady clock.
 #pragma once
 
 #include <chrono>
@@ -13,11 +13,11 @@ namespace semper::admin {
 
 class LagMeter {
  public:
-  // The leader said that `committed` is committed.
-  void Told(std::chrono::nanoseconds now, uint64_t committed);
+  // The leader said that `committed` is committed; the standby has applied `applied`.
+  void Told(std::chrono::nanoseconds now, uint64_t committed, uint64_t applied);
 
-  // The lag of a standby that has applied `applied`.
-  double Seconds(std::chrono::nanoseconds now, uint64_t applied);
+  // The lag of a standby that has applied `applied` by now.
+  double Seconds(std::chrono::nanoseconds now, uint64_t applied) const;
 
  private:
   struct Word {

@@ -23,8 +23,8 @@ class LoopBackend : public Backend {
     // Calls its argument exactly once on the loop, now or later; dropping it unanswered ends the
     // wait with UNAVAILABLE.
     std::function<void(CheckpointDone)> take_checkpoint;
-    // Begins the hand-over to a member, or to the best that is ready if it is empty. Called when the
-    // status names nothing against it; what else there may be is its answer.
+    // Begins the hand-over to a member, or to the best that is ready if it is empty. Called when
+    // the status names nothing against it; what else there may be is its answer.
     std::function<absl::Status(const std::string& to)> switchover;
     std::function<void()> drain;
   };

@@ -104,9 +104,8 @@ void AddMembers(const StatusSnapshot& s, Families& to) {
            static_cast<double>(s.lag_inputs));
   to.Gauge("semper_standby_lag_seconds",
            "How long ago the leader committed what this standby applies now.", s.lag_seconds);
-  // A process leads once: one that lost its epoch begins a new life.
-  to.Counter("semper_takeovers_total", "Times that this process became the leader.",
-             s.recovery_seconds > 0);
+  to.Counter("semper_takeovers_total", "Times that this member became the leader.",
+             static_cast<double>(s.counters.takeovers));
   to.Gauge("semper_takeover_duration_seconds",
            "From the claim (without fellows: from the start of the process) until this member led; "
            "0: it did not yet.",

@@ -78,6 +78,7 @@ void FillCounters(const Counters& from, v1::Status::Counters& to) {
   to.set_generations(from.generations);
   to.set_checkpoints_taken(from.checkpoints_taken);
   to.set_checkpoints_failed(from.checkpoints_failed);
+  to.set_takeovers(from.takeovers);
 }
 
 }  // namespace

@@ -20,10 +20,10 @@ std::string Describe(const MemberStatus& member) {
 
 std::string DescribeAll(const StatusSnapshot& s) {
   if (s.members.empty()) return "no fellow member is connected";
-  return absl::StrCat(
-      "connected: ", absl::StrJoin(s.members, ", ", [](std::string* out, const MemberStatus& one) {
-        out->append(Describe(one));
-      }));
+  return absl::StrCat("connected: ",
+                      absl::StrJoin(s.members, ", ", [](std::string* out, const MemberStatus& one) {
+                        out->append(Describe(one));
+                      }));
 }
 
 }  // namespace
@@ -33,7 +33,8 @@ absl::Status WhyNoSwitchover(const StatusSnapshot& s, const std::string& to) {
   const bool leads = s.phase == Phase::kLeading || (s.role == "leader" && !Ends(s.phase));
   if (!leads) {
     std::string who = "no leader is known at the moment";
-    if (!s.leader.empty() && s.leader != s.member) who = absl::StrCat("ask ", s.leader, ", it does");
+    if (!s.leader.empty() && s.leader != s.member)
+      who = absl::StrCat("ask ", s.leader, ", it does");
     return absl::FailedPreconditionError(
         absl::StrCat(s.member, " does not lead (", PhaseName(s.phase), "); ", who));
   }

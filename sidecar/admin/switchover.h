@@ -9,8 +9,8 @@
 namespace semper::admin {
 
 // OK if the member of `snapshot` leads and `to` (empty: anybody) is connected and ready. Otherwise
-// FAILED_PRECONDITION or NOT_FOUND as Backend::Switchover says, with who leads, who is there and why
-// they are not ready.
+// FAILED_PRECONDITION or NOT_FOUND as Backend::Switchover says, with who leads, who is there and
+// why they are not ready.
 absl::Status WhyNoSwitchover(const StatusSnapshot& snapshot, const std::string& to);
 
 }  // namespace semper::admin

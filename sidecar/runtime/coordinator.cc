@@ -322,6 +322,7 @@ void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered, bool ho
     facts = FactsOf(*recovered);
   }
   recovery_seconds_ = std::chrono::duration<double>(loop_.Monotonic() - claiming_).count();
+  ++counters_.takeovers;
   SEMPER_LOG(kInfo,
              "{} leads epoch {}: index {}, checkpoint {}, {} inputs after it read in {:.3f} s",
              options_.name, Raw(core_->epoch()), Raw(facts.state.index()), Raw(restore_index_),

@@ -21,6 +21,7 @@
 #include "base/executor.h"
 #include "base/loop.h"
 #include "sidecar/admin/backend.h"
+#include "sidecar/admin/lag_meter.h"
 #include "sidecar/core/core.h"
 #include "sidecar/link/server.h"
 #include "sidecar/member/links.h"
@@ -278,6 +279,7 @@ class Coordinator : private core::EffectSink,
   std::map<uint64_t, std::string> listeners_;
   std::string leader_;  // whom this member follows; empty: not connected to one
   core::Epoch leader_epoch_{};
+  admin::LagMeter lag_;
   std::string checkpointer_member_;  // as assigned by the leader; empty: the leader itself
   std::string said_;                 // the state that was said last
   std::chrono::nanoseconds said_at_{};

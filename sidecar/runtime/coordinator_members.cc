@@ -303,6 +303,7 @@ void Coordinator::OnFellowState(const std::string& member, const MemberState& st
     follower_.Tell(leader_epoch_, state.batches());
     follower_.SetConnected(true);
     core_->OnLeaderHeard();
+    lag_.Told(loop_.Monotonic(), state.committed(), Raw(core_->delivered()));
     core_->SetCheckpointing(state.checkpointer() == options_.member);
   } else if (leader_ == member) {
     LoseLeader();
@@ -416,6 +417,7 @@ void Coordinator::FillMembers(admin::StatusSnapshot& s) const {
     if (member == leader_ && state.committed() > own.committed())
       s.lag_inputs = state.committed() - own.committed();
   }
+  if (s.role == "standby") s.lag_seconds = lag_.Seconds(loop_.Monotonic(), own.committed());
 }
 
 // --- checkpoints by fellows

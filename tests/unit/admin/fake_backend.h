@@ -97,6 +97,7 @@ inline StatusSnapshot LeadingSnapshot() {
                      .quarantine = "histories differ at sequence 40"}};
   s.counters.inputs = 120;
   s.counters.checkpoints_failed = 2;
+  s.counters.takeovers = 1;
   s.recovery_seconds = 0.25;
   return s;
 }
@@ -111,6 +112,7 @@ inline StatusSnapshot StandbySnapshot() {
   s.ready = true;
   s.lag_inputs = 12;
   s.lag_seconds = 0.1;
+  s.counters.takeovers = 0;
   s.recovery_seconds = 0;
   s.members = {{.name = "orders-1", .role = "leader", .ready = true, .epoch = 8, .index = 130}};
   return s;

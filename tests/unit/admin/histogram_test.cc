@@ -35,6 +35,24 @@ TEST(LatencyHistogram, TakesANegativeDurationAsNone) {
   EXPECT_EQ(histogram.sum_nanos, 0u);
 }
 
+TEST(AddTotals, CountersAndHistogramsOfALifeGoOnInTheNext) {
+  StatusSnapshot earlier;
+  earlier.counters.inputs = 3;
+  earlier.counters.takeovers = 1;
+  earlier.sync.Record(microseconds(10));
+  earlier.epoch = 7;
+  StatusSnapshot now;
+  now.counters.inputs = 4;
+  now.sync.Record(microseconds(20));
+  AddTotals(earlier, now);
+  EXPECT_EQ(now.counters.inputs, 7u);
+  EXPECT_EQ(now.counters.takeovers, 1u);
+  EXPECT_EQ(now.sync.counts[0], 1u);
+  EXPECT_EQ(now.sync.counts[1], 1u);
+  EXPECT_EQ(now.sync.sum_nanos, 30'000u);
+  EXPECT_EQ(now.epoch, 0u) << "only totals go on";
+}
+
 TEST(QuantileSeconds, IsTheBoundOfTheBucketThatHoldsTheRank) {
   LatencyHistogram histogram;
   for (int i = 0; i < 99; ++i) histogram.Record(microseconds(10));
