@@ -27,17 +27,19 @@ EdgeOptions ParseEdgeOptions(int argc, char** argv) {
   EdgeOptions options;
   std::string page;
   std::string window;
+  std::string ballast;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     (void)(TakeFlag(argument, "--page=", page) || TakeFlag(argument, "--report=", options.report) ||
            TakeFlag(argument, "--catalog=", options.catalog) ||
-           TakeFlag(argument, "--window=", window));
+           TakeFlag(argument, "--window=", window) || TakeFlag(argument, "--ballast-mb=", ballast));
   }
   if (!window.empty()) options.window = std::strtoull(window.c_str(), nullptr, 10);
   if (options.window == 0) {
     std::fprintf(stderr, "shop: --window=%s is no number of orders above 0\n", window.c_str());
     std::exit(64);
   }
+  options.ballast = std::strtoull(ballast.c_str(), nullptr, 10) << 20;
   static Page own;
   options.page = page.empty() ? &own : OpenPage(page);
   if (options.page == nullptr) {

@@ -16,11 +16,12 @@ struct EdgeOptions {
   std::string report;      // file for reports; empty: standard output
   std::string catalog;     // file of the catalog; empty: no orders from here
   uint64_t window = 1024;  // orders under way at once
+  uint64_t ballast = 0;    // bytes of state beside the books
 };
 
-// Reads --page=, --report=, --catalog= and --window=; other arguments are left to semper::Main.
-// Without --page a page of the process's own stands in. Ends the program if a file cannot be
-// opened.
+// Reads --page=, --report=, --catalog=, --window= and --ballast-mb=; other arguments are left to
+// semper::Main. Without --page a page of the process's own stands in. Ends the program if a file
+// cannot be opened.
 EdgeOptions ParseEdgeOptions(int argc, char** argv);
 
 // Writes a report whole or not at all.

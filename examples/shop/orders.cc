@@ -9,17 +9,38 @@ namespace shop {
 
 namespace {
 
-// The edge: orders line after line, at most `window` of them without stock's answer. Ends when the
-// link does.
+constexpr std::chrono::microseconds kLookEvery{200};
+
+// Orders below this number may be placed now: by the clock, or at most `window` of them without
+// stock's answer.
+uint64_t EndOfDue(const Page& page, uint64_t window) {
+  const uint64_t due = OrdersDue(page, MonotonicNanos());
+  return std::min(page.limit.load(),
+                  due == UINT64_MAX ? page.orders.confirmed.load() + window : due);
+}
+
+// Until the next customer comes; not for long, since the watcher may change its mind.
+void WaitForDue(const Page& page, uint64_t next) {
+  std::chrono::nanoseconds wait = kLookEvery;
+  if (const int64_t every = page.clock_every.load(); every != 0 && next < page.limit.load()) {
+    const int64_t due = page.clock_begin.load() + static_cast<int64_t>(next) * every;
+    wait = std::clamp<std::chrono::nanoseconds>(std::chrono::nanoseconds(due - MonotonicNanos()),
+                                                std::chrono::microseconds(20),
+                                                std::chrono::milliseconds(2));
+  }
+  std::this_thread::sleep_for(wait);
+}
+
+// The edge: orders line after line. Ends when the link does.
 void PlaceOrders(const OrdersImpulses& impulses, const EdgeOptions& options, const Catalog& catalog,
                  uint64_t next) {
   const auto refused = std::make_shared<std::atomic<bool>>(false);
   Page& page = *options.page;
   Order order;
   while (!refused->load(std::memory_order_relaxed)) {
-    const uint64_t end = std::min(page.limit.load(), page.orders.confirmed.load() + options.window);
+    const uint64_t end = EndOfDue(page, options.window);
     if (next >= end) {
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
+      WaitForDue(page, next);
       continue;
     }
     for (; next < end; ++next) {
@@ -67,7 +88,7 @@ void OrderDesk::PublishSettled(semper::Context& context) {
   *settling_ = true;
   context.AfterCommit([settling = settling_, page = options_.page, count = confirmed_.count()] {
     *settling = false;
-    page->orders.settled.store(count);
+    Settle(*page, count);
   });
 }
 

@@ -4,6 +4,7 @@ namespace shop {
 
 semper::Result<Reserved> StockRoom::Reserve(semper::Context& context, const Order& order) {
   const uint64_t count = reserved_.Add(order.number(), order.section(), order.size());
+  ballast_.Touch(order.number());
   if (count % kRefillEvery == 0) {
     Refill refill;
     refill.set_section(order.section());
@@ -50,6 +51,7 @@ void StockRoom::Save(semper::StateWriter& writer) const {
     writer.WriteVarint(refills.wanted);
     writer.WriteVarint(refills.arrived);
   }
+  ballast_.Save(writer);
 }
 
 semper::Status StockRoom::Load(semper::StateReader& reader, uint32_t) {
@@ -62,6 +64,7 @@ semper::Status StockRoom::Load(semper::StateReader& reader, uint32_t) {
     wanted_ += refills.wanted;
     arrived_ += refills.arrived;
   }
+  ballast_.Load(reader);
   return reader.status();
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "examples/shop/ballast.h"
 #include "examples/shop/books.h"
 #include "examples/shop/edge.h"
 #include "shop.semper.h"
@@ -17,7 +18,7 @@ class StockRoom final : public StockService {
  public:
   static constexpr std::chrono::milliseconds kDeliveryTime{2};  // of logged time
 
-  explicit StockRoom(const EdgeOptions& options) : options_(options) {}
+  explicit StockRoom(const EdgeOptions& options) : options_(options), ballast_(options.ballast) {}
 
   semper::Result<Reserved> Reserve(semper::Context& context, const Order& order) override;
   void Report(semper::Context& context, const ReportRequest& request) override;
@@ -46,6 +47,7 @@ class StockRoom final : public StockService {
   std::map<std::string, Refills> refills_;  // by section
   uint64_t wanted_ = 0;
   uint64_t arrived_ = 0;
+  Ballast ballast_;
   uint64_t errors_ = 0;  // refills refused, or granted under another number than was asked
 };
 

@@ -24,18 +24,16 @@ constexpr milliseconds kReportEvery{400};
 // Small files and frequent checkpoints, so that kills hit them, and a restart has little to read.
 const std::vector<std::string> kCoordinatorFlags = {"--segment-bytes=1MiB",
                                                     "--checkpoint-every-bytes=2MiB"};
+// A checkpoint of hundreds of megabytes every few seconds would measure the disk.
+const std::vector<std::string> kCoordinatorFlagsOfBallast = {"--segment-bytes=1MiB",
+                                                             "--checkpoint-every-bytes=32MiB"};
 
 std::string OwnDirectory() {
   std::error_code error;
   return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
 }
 
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
+double Max(const std::vector<double>& values) { return Quantile(values, 1); }
 
 }  // namespace
 
@@ -43,22 +41,41 @@ void Demo::Interrupt() { interrupted = 1; }
 
 bool Demo::OnIdle() {
   if (interrupted != 0) return false;
+  if (killer_) killer_->NoteRecoveries();
   if (!progress_.Due()) return true;
   const uint64_t settled = stack_->page().orders.settled.load();
   const double seconds = Seconds();
-  progress_.Show(killer_->progress(),
+  progress_.Show(drill_ ? drill_->progress() : killer_->progress(),
                  fmt::format("{}: {} kills, {} orders, {}/s; recovery {}; last kill: {}", phase_,
-                             killer_->counts().kills, Grouped(settled),
+                             kills(), Grouped(settled),
                              Grouped(static_cast<uint64_t>(static_cast<double>(settled) / seconds)),
-                             RecoveryFigures(), killer_->last()));
+                             RecoveryFigures(), pulse_->last()));
   return true;
 }
 
 std::string Demo::RecoveryFigures() const {
-  const std::vector<double>& times = killer_->recoveries();
+  const std::vector<double>& times = recoveries();
   if (times.empty()) return "none yet";
-  return fmt::format("p50 {:.0f} ms, max {:.0f} ms", Median(times),
-                     *std::max_element(times.begin(), times.end()));
+  return fmt::format("p50 {:.0f} ms, max {:.0f} ms", Quantile(times, 0.5), Max(times));
+}
+
+bool Demo::FillStackOptions(StackOptions& stack) {
+  stack.dir = dir_.path();
+  stack.bin = OwnDirectory();
+  stack.sidecar = options_.sabotage ? "semper-sidecar-sabotaged" : "semper-sidecar";
+  stack.catalog = snapshot_->catalog();
+  stack.random =
+      options_.seed * 977 + static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+  stack.standbys = options_.standbys;
+  stack.ballast_mb = options_.ballast_mb;
+  stack.coordinator_flags =
+      options_.ballast_mb > 0 ? kCoordinatorFlagsOfBallast : kCoordinatorFlags;
+  if (options_.log_dirs.empty()) return true;
+  const std::string made = dir_.MakeBelow(options_.log_dirs[0], why_);
+  if (made.empty()) return false;
+  const std::string name = made.substr(options_.log_dirs[0].size());
+  for (const std::string& dir : options_.log_dirs) stack.log_dirs.push_back(dir + name);
+  return true;
 }
 
 bool Demo::Prepare() {
@@ -72,22 +89,24 @@ bool Demo::Prepare() {
                                   "would change that), so there will be many rounds"
                                 : ""));
   StackOptions stack;
-  stack.dir = dir_.path();
-  stack.bin = OwnDirectory();
-  stack.sidecar = options_.sabotage ? "semper-sidecar-sabotaged" : "semper-sidecar";
-  stack.catalog = snapshot_->catalog();
-  stack.random =
-      options_.seed * 977 + static_cast<uint64_t>(Clock::now().time_since_epoch().count());
-  stack.coordinator_flags = kCoordinatorFlags;
+  if (!FillStackOptions(stack)) return false;
   stack_ = std::make_unique<Stack>(std::move(stack));
   begin_ = Clock::now();
   if (!stack_->Start(why_)) return false;
-  killer_ = std::make_unique<Killer>(*stack_, options_.seed, options_.quota,
-                                     std::chrono::seconds(options_.patience), dir_.File("kills"),
-                                     [this] { return OnIdle(); });
-  if (options_.quota.kills == 0)
-    stack_->page().limit = std::max(options_.orders, snapshot_->packages());
-  return killer_->WaitForFirst();
+  const std::chrono::seconds patience(options_.patience);
+  pulse_ = std::make_unique<Pulse>(*stack_, patience, dir_.File("kills"));
+  if (options_.standbys > 0) {
+    csv_ = options_.csv.empty() ? dir_.path() + ".csv" : options_.csv;
+    drill_ = std::make_unique<Drill>(*stack_, *pulse_,
+                                     DrillOptions{options_.quota.kills, options_.kinds,
+                                                  options_.rate, options_.seed, patience, csv_});
+  } else {
+    killer_ = std::make_unique<Killer>(*stack_, *pulse_, options_.seed, options_.quota);
+    if (options_.quota.kills == 0)
+      stack_->page().limit = std::max(options_.orders, snapshot_->packages());
+  }
+  pulse_->set_on_idle([this] { return OnIdle(); });
+  return drill_ ? drill_->Begin() : pulse_->WaitForFirst();
 }
 
 bool Demo::Finish() {
@@ -98,15 +117,18 @@ bool Demo::Finish() {
   const uint64_t round = snapshot_->packages();
   const uint64_t reached = std::max(orders.submitted.load(), orders.taken.load()) + 100'000;
   placed_ = std::max(options_.orders, round);
-  if (options_.quota.kills > 0 && placed_ < reached)
+  if (drill_) {
+    placed_ = std::max(options_.orders, drill_->Due() + options_.rate);  // a second more
+  } else if (options_.quota.kills > 0 && placed_ < reached) {
     placed_ = (reached + round - 1) / round * round;
+  }
   stack_->page().limit = placed_;
-  return killer_->WaitForSettled(placed_);
+  return pulse_->WaitForSettled(placed_);
 }
 
 bool Demo::LastKill() {
   if (options_.quota.kills == 0) return true;
-  phase_ = "killing all four";
+  phase_ = "killing all";
   stack_->KillAll();
   if (!stack_->RestartDead(why_)) return false;
   phase_ = "reading the books";
@@ -121,7 +143,7 @@ bool Demo::TakeReports() {
     stack_->page().report = id;
     const auto next = Clock::now() + kReportEvery;
     while (Clock::now() < next) {
-      if (!killer_->Idle(milliseconds(5))) return false;
+      if (!pulse_->Idle(milliseconds(5))) return false;
       orders_report_ = Report::Read(stack_->ReportFile(true));
       stock_report_ = Report::Read(stack_->ReportFile(false));
       if (!orders_report_ || !stock_report_ || orders_report_->id() != id ||
@@ -141,8 +163,7 @@ bool Demo::TakeReports() {
   return orders_report_ && stock_report_;
 }
 
-void Demo::Summarise() {
-  progress_.End();
+void Demo::SummariseKills() const {
   const KillCounts& counts = killer_->counts();
   std::string roles, moments;
   for (const Role role : kRoles) {
@@ -156,6 +177,15 @@ void Demo::Summarise() {
               static_cast<unsigned long long>(counts.together),
               static_cast<long long>(killer_->together_gap_max().count() / 1000));
   std::printf("demo: of them%s\n", moments.c_str());
+}
+
+void Demo::Summarise() {
+  progress_.End();
+  if (killer_) SummariseKills();
+  if (drill_) {
+    for (const std::string& line : drill_->gaps().Lines()) std::printf("demo: %s\n", line.c_str());
+    std::printf("demo: every gap is in %s\n", csv_.c_str());
+  }
   const uint64_t segments = stack_->watch(true).segments() + stack_->watch(false).segments();
   const uint64_t checkpoints =
       stack_->watch(true).checkpoints() + stack_->watch(false).checkpoints();
@@ -175,7 +205,7 @@ int Demo::Fail(const std::string& figures) {
 
 int Demo::Conclude(bool ran) {
   const double seconds = Seconds();
-  if (killer_) Summarise();
+  if (pulse_) Summarise();
   std::optional<Totals> expected;
   std::optional<Books> books;
   if (orders_report_ && stock_report_) {
@@ -187,13 +217,12 @@ int Demo::Conclude(bool ran) {
   if (!expected || !books) return Fail(" no books to compare");
   const Verdict verdict = Audit(*orders_report_, *stock_report_, *expected, books->checksum());
   for (const std::string& finding : verdict.findings) std::printf("demo: %s\n", finding.c_str());
-  const std::vector<double>& times = killer_->recoveries();
-  const std::string figures = fmt::format(
+  std::string figures = fmt::format(
       " orders={} kills={} lost={} duplicated={} mismatched={} seconds={:.1f} "
       "recovery_p50_ms={:.0f} recovery_max_ms={:.0f}",
-      orders_report_->Of("confirmed", "=").count, killer_->counts().kills, verdict.lost,
-      verdict.duplicated, verdict.mismatched, seconds, Median(times),
-      times.empty() ? 0 : *std::max_element(times.begin(), times.end()));
+      orders_report_->Of("confirmed", "=").count, kills(), verdict.lost, verdict.duplicated,
+      verdict.mismatched, seconds, Quantile(recoveries(), 0.5), Max(recoveries()));
+  if (drill_) figures += drill_->gaps().Figures();
   if (!ran || !verdict.ok()) return Fail(figures);
   if (options_.keep) dir_.Keep();
   std::printf("demo: ok%s\n", figures.c_str());
@@ -202,22 +231,22 @@ int Demo::Conclude(bool ran) {
 
 int Demo::Run() {
   if (!Prepare()) {
-    if (why_.empty() && killer_) why_ = killer_->why();
+    if (why_.empty() && pulse_) why_ = pulse_->why();
     return Fail(" it did not come up");
   }
   phase_ = "killing";
-  bool ran = killer_->Run();
+  bool ran = drill_ ? drill_->Run() : killer_->Run();
   phase_ = "finishing";
   ran = ran && Finish();
   if (!ran) {
-    why_ = killer_->why();
+    why_ = pulse_->why();
     if (interrupted != 0) return Fail(" interrupted");
     stack_->page().limit = 0;
     placed_ = kUnknown;
   }
   // A shop that stands still is asked for its books, too: they say what went wrong.
   const bool reported = LastKill() && TakeReports();
-  if (!reported && why_.empty()) why_ = killer_->why();
+  if (!reported && why_.empty()) why_ = pulse_->why();
   stack_->page().report = 0;
   return Conclude(ran && reported);
 }

@@ -3,12 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <fstream>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "examples/shop/demo/plan.h"
+#include "examples/shop/demo/pulse.h"
 #include "examples/shop/demo/stack.h"
 
 namespace shop::demo {
@@ -17,31 +16,16 @@ class Killer {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `on_idle` is called about every millisecond while the killer waits; false ends everything.
-  // When no order is confirmed for as long as `patience`, the shop counts as dead.
-  // `log`: a file for a line about each kill and each recovery.
-  Killer(Stack& stack, uint64_t seed, const Quota& quota, std::chrono::seconds patience,
-         const std::string& log, std::function<bool()> on_idle)
-      : stack_(stack),
-        plan_(seed, quota),
-        patience_(patience),
-        on_idle_(std::move(on_idle)),
-        log_(log, std::ios::app) {}
+  Killer(Stack& stack, Pulse& pulse, uint64_t seed, const Quota& quota)
+      : stack_(stack), pulse_(pulse), plan_(seed, quota) {}
 
-  // Kills until the plan is complete. False with a sentence in why() if the shop did not come back,
-  // or a process ended by itself, or on_idle said no.
+  // Kills until the plan is complete. False if the pulse says so.
   bool Run();
 
-  // Wait for the first order, and for so many, that are confirmed and committed.
-  bool WaitForFirst();
-  bool WaitForSettled(uint64_t orders);
-
-  // Waits that long, or until there is news from the log; starts again what was killed.
-  bool Idle(std::chrono::nanoseconds time);
+  // To be called all the time: notices recoveries.
+  void NoteRecoveries();
 
   const KillCounts& counts() const { return counts_; }
-  const std::string& why() const { return why_; }
-  const std::string& last() const { return last_; }  // the last kill, for people
   double progress() const { return plan_.Progress(counts_); }
 
   // From a kill to the first order that was submitted after it and is confirmed and committed, in
@@ -56,27 +40,20 @@ class Killer {
     uint64_t submitted = 0;
   };
 
-  bool WaitUntil(const std::function<bool()>& met, const char* what);
   bool WaitForRecovery();
   bool WaitForMoment(PlannedKill& kill);  // makes it one at any time if that moment does not come
-  void NoteRecoveries();
   void Kill(const PlannedKill& kill);
   bool KillOne(Role role, bool whole, Moment moment);
 
   uint64_t CallsUnderWay() const;
-  void Log(const std::string& text);  // a line with the time in the file of kills
 
   Stack& stack_;
+  Pulse& pulse_;
   KillPlan plan_;
-  const std::chrono::seconds patience_;
-  const std::function<bool()> on_idle_;
   KillCounts counts_;
   std::vector<Open> open_;
   std::vector<double> recoveries_;
   std::chrono::nanoseconds together_gap_max_{0};
-  std::ofstream log_;
-  std::string why_;
-  std::string last_ = "none";
 };
 
 }  // namespace shop::demo

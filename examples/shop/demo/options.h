@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "examples/shop/demo/drill.h"
 #include "examples/shop/demo/plan.h"
 
 namespace shop::demo {
@@ -14,6 +16,12 @@ struct Options {
   Quota quota;
   uint64_t seed = 1;
   uint64_t patience = 30;  // seconds that the shop may stand still before that is a failure
+  uint64_t standbys = 0;   // of each immortal; from 1 on it is a drill
+  std::vector<BlowKind> kinds = {BlowKind::kKill};
+  uint64_t rate = 1000;     // orders a second, in a drill
+  uint64_t ballast_mb = 0;  // of stock's state, in a drill
+  std::vector<std::string> log_dirs;
+  std::string csv;  // empty: a name is found
   bool sabotage = false;
   bool keep = false;
 };

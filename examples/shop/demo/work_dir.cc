@@ -57,7 +57,20 @@ std::optional<WorkDir> WorkDir::Make(std::string& why) {
 
 WorkDir::~WorkDir() {
   std::error_code ignored;
-  if (!path_.empty() && !keep_) std::filesystem::remove_all(path_, ignored);
+  if (path_.empty() || keep_) return;
+  std::filesystem::remove_all(path_, ignored);
+  for (const std::string& other : others_) std::filesystem::remove_all(other, ignored);
+}
+
+std::string WorkDir::MakeBelow(const std::string& parent, std::string& why) {
+  std::string path = parent + "/" + std::filesystem::path(path_).filename().string();
+  std::error_code error;
+  if (!std::filesystem::create_directory(path, error)) {
+    why = fmt::format("cannot make the directory {}: {}", path, error.message());
+    return "";
+  }
+  others_.push_back(path);
+  return path;
 }
 
 int FindFreePort(uint64_t random) {
