@@ -15,7 +15,7 @@ namespace {
 using shop::demo::Process;
 using shop::demo::RunProgram;
 
-constexpr std::chrono::seconds kStartLimit{120};
+constexpr std::chrono::seconds kStartLimit{300};
 constexpr size_t kImageMebibytes = 1024;
 constexpr size_t kReplicas = 3;
 constexpr const char* kStorage = "storage";  // the net between nodes and replicas
@@ -95,9 +95,9 @@ class ReplicatedVolume final : public Volume {
   ~ReplicatedVolume() override { Stop(); }
 
   absl::Status Start(size_t, size_t nodes) override {
+    up_ = true;  // also when it comes up by half
     if (!Run({"up", std::to_string(nodes)}))
       return absl::UnavailableError("the replicated volume did not come up: " + why_);
-    up_ = true;
     std::string why;
     for (size_t i = 0; i < nodes; ++i) {
       const std::string path_file = fmt::format("{}/path-{}", dir_, i + 1);
