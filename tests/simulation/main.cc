@@ -1,6 +1,7 @@
 // semper-sim: runs the simulated world for many seeds.
 //
-//   semper-sim --seeds N [--seed S] [--steps M] [--kept FILE] [--trace] [--hashes] [--jobs J]
+//   semper-sim --seeds N [--seed S] [--steps M] [--members 1|2|3|mix] [--kept FILE] [--trace]
+//   [--hashes] [--jobs J]
 // Ends with "sim: seeds=N failed=F inputs=… crashes=… faults=…"; exit status 1 if a seed failed or
 // a situation that must occur did not (only checked from 200 seeds on).
 #include <sys/wait.h>
@@ -27,9 +28,15 @@ struct Arguments {
   uint64_t seeds = 1;
   uint64_t first = 1;
   uint64_t steps = 5000;
+  int members = 1;  // 0: the seed draws
   bool trace = false;
   bool hashes = false;
-  std::vector<std::pair<uint64_t, uint64_t>> kept;  // seed and steps, before the others
+  struct Kept {
+    uint64_t seed = 0;
+    uint64_t steps = 0;
+    int members = 0;
+  };
+  std::vector<Kept> kept;  // before the others
   unsigned jobs = std::max(1u, std::thread::hardware_concurrency());
 };
 
@@ -40,6 +47,7 @@ struct Totals {
   uint64_t crashes = 0;
   uint64_t faults = 0;
   uint64_t steps = 0;
+  uint64_t with_members = 0;  // seeds
   SituationCounts situations{};
 };
 
@@ -47,24 +55,18 @@ constexpr uint64_t kSeedsForSituations = 200;
 constexpr size_t kLinesOfTrace = 60;
 
 // Once more, with the trace that leads to it.
-void Explain(uint64_t seed, uint64_t steps) {
-  WorldOptions options;
-  options.seed = seed;
-  options.steps = steps;
+void Explain(const WorldOptions& options) {
   World world(options);
   world.trace().KeepLines(kLinesOfTrace);
   const WorldResult again = world.Run();
   for (const std::string& line : world.trace().lines()) std::printf("  %s\n", line.c_str());
-  std::printf("seed %" PRIu64 " violates %s\n", seed, again.violation.c_str());
+  std::printf("seed %" PRIu64 " violates %s\n", options.seed, again.violation.c_str());
   std::printf("  the whole trace: ./dev sim --seeds 1 --seed %" PRIu64 " --steps %" PRIu64
-              " --trace\n",
-              seed, steps);
+              " --members %d --trace\n",
+              options.seed, options.steps, again.members);
 }
 
-void RunSeed(const Arguments& arguments, uint64_t seed, uint64_t steps, Totals& totals) {
-  WorldOptions options;
-  options.seed = seed;
-  options.steps = steps;
+void RunSeed(const Arguments& arguments, const WorldOptions& options, Totals& totals) {
   WorldResult result;
   {
     World world(options);
@@ -72,13 +74,13 @@ void RunSeed(const Arguments& arguments, uint64_t seed, uint64_t steps, Totals& 
     result = world.Run();
   }
   if (arguments.hashes) {
-    std::printf("seed %" PRIu64 " trace %016" PRIx64 " events %" PRIu64 "\n", seed,
+    std::printf("seed %" PRIu64 " trace %016" PRIx64 " events %" PRIu64 "\n", options.seed,
                 result.trace_hash, result.steps);
   }
   if (!result.violation.empty()) {
     ++totals.failed;
-    std::printf("seed %" PRIu64 " FAILED: %s\n", seed, result.violation.c_str());
-    if (!arguments.trace && totals.failed == 1) Explain(seed, steps);
+    std::printf("seed %" PRIu64 " FAILED: %s\n", options.seed, result.violation.c_str());
+    if (!arguments.trace && totals.failed == 1) Explain(options);
     std::fflush(stdout);
   }
   totals.inputs += result.inputs;
@@ -86,6 +88,7 @@ void RunSeed(const Arguments& arguments, uint64_t seed, uint64_t steps, Totals& 
   totals.crashes += result.crashes;
   totals.faults += result.faults;
   totals.steps += result.steps;
+  if (result.members > 1) ++totals.with_members;
   for (size_t i = 0; i < kSituations; ++i) totals.situations[i] += result.situations[i];
 }
 
@@ -96,17 +99,18 @@ void Add(Totals& to, const Totals& from) {
   to.crashes += from.crashes;
   to.faults += from.faults;
   to.steps += from.steps;
+  to.with_members += from.with_members;
   for (size_t i = 0; i < kSituations; ++i) to.situations[i] += from.situations[i];
 }
 
 void RunJob(const Arguments& arguments, unsigned job, unsigned jobs, Totals& totals) {
   const uint64_t kept = arguments.kept.size();
   for (uint64_t i = job; i < kept + arguments.seeds; i += jobs) {
-    if (i < kept) {
-      RunSeed(arguments, arguments.kept[i].first, arguments.kept[i].second, totals);
-    } else {
-      RunSeed(arguments, arguments.first + i - kept, arguments.steps, totals);
-    }
+    WorldOptions options;
+    options.seed = i < kept ? arguments.kept[i].seed : arguments.first + i - kept;
+    options.steps = i < kept ? arguments.kept[i].steps : arguments.steps;
+    options.members = i < kept ? arguments.kept[i].members : arguments.members;
+    RunSeed(arguments, options, totals);
   }
 }
 
@@ -152,16 +156,18 @@ Totals RunAll(const Arguments& arguments) {
   return totals;
 }
 
-// Lines "seed steps what it was"; '#' begins a comment.
+// Lines "seed steps members what it was"; '#' begins a comment.
 bool ReadKept(const std::string& path, Arguments& arguments) {
   std::ifstream file(path);
   if (!file) return false;
   for (std::string line; std::getline(file, line);) {
-    uint64_t seed = 0;
-    uint64_t steps = 0;
+    Arguments::Kept kept;
     if (line.empty() || line[0] == '#') continue;
-    if (std::sscanf(line.c_str(), "%" SCNu64 " %" SCNu64, &seed, &steps) != 2) return false;
-    arguments.kept.emplace_back(seed, steps);
+    if (std::sscanf(line.c_str(), "%" SCNu64 " %" SCNu64 " %d", &kept.seed, &kept.steps,
+                    &kept.members) != 3) {
+      return false;
+    }
+    arguments.kept.push_back(kept);
   }
   return true;
 }
@@ -183,6 +189,11 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
       if (!ReadKept(argv[++i], arguments)) return false;
       continue;
     }
+    if (flag == "--members" && std::string(argv[i + 1]) == "mix") {
+      arguments.members = 0;
+      ++i;
+      continue;
+    }
     char* end = nullptr;
     const uint64_t value = std::strtoull(argv[++i], &end, 10);
     if (*end != '\0' || *argv[i] == '-') return false;
@@ -192,6 +203,8 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
       arguments.first = value;
     } else if (flag == "--steps") {
       arguments.steps = value;
+    } else if (flag == "--members" && value >= 1 && value <= 9) {
+      arguments.members = static_cast<int>(value);
     } else if (flag == "--jobs") {
       arguments.jobs = static_cast<unsigned>(std::clamp<uint64_t>(value, 1, 256));
     } else {
@@ -206,8 +219,8 @@ int Main(int argc, char** argv) {
   if (!Parse(argc, argv, arguments)) {
     std::fprintf(
         stderr,
-        "usage: semper-sim [--seeds N] [--seed S] [--steps M] [--jobs J] [--kept FILE] [--trace] "
-        "[--hashes]\n"
+        "usage: semper-sim [--seeds N] [--seed S] [--steps M] [--members 1|2|3|mix] [--jobs J] "
+        "[--kept FILE] [--trace] [--hashes]\n"
         "  runs seeds S .. S + N - 1 (default: one, seed 1), M events of chaos each (default "
         "5000)\n");
     return 2;
@@ -219,7 +232,10 @@ int Main(int argc, char** argv) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   uint64_t missing = 0;
   for (size_t i = 0; i < kSituations; ++i) {
-    const bool never = totals.situations[i] == 0 && arguments.seeds >= kSeedsForSituations;
+    const bool of_members = i >= static_cast<size_t>(kFirstOfMembers);
+    const uint64_t seeds = of_members ? totals.with_members : arguments.seeds;
+    if (of_members && totals.with_members == 0) continue;
+    const bool never = totals.situations[i] == 0 && seeds >= kSeedsForSituations;
     if (never) ++missing;
     std::printf("  %12" PRIu64 "  %s%s\n", totals.situations[i], NameOf(static_cast<Situation>(i)),
                 never ? "  NEVER OCCURRED" : "");

@@ -66,7 +66,7 @@ void ServiceHost::OnReadable() {
 void ServiceHost::ReportStates() {
   const uint64_t committed = plan_.committed();
   while (!states_.empty() && states_.front().first <= committed) {
-    observer_.State(plan_.immortal, states_.front().first, states_.front().second);
+    observer_.State(plan_.immortal, states_.front().first, states_.front().second, process_.name());
     states_.pop_front();
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,8 +20,11 @@ namespace semper::sim {
 struct WorldOptions {
   uint64_t seed = 1;
   uint64_t steps = 5000;  // events of the scheduler while chaos lasts
-  int immortals = 3;
+  int immortals = 3;      // two, if they have several members
+  int members = 0;        // of each immortal; 0: the seed draws 1, 2 or 3
 };
+// What a seed draws.
+int MembersOf(uint64_t seed);
 
 struct WorldResult {
   std::string violation;  // empty: none
@@ -30,11 +34,11 @@ struct WorldResult {
   uint64_t faults = 0;
   uint64_t steps = 0;
   uint64_t trace_hash = 0;
+  int members = 0;  // of each immortal
   SituationCounts situations{};
 };
 
-// One immortal: its volume, and the lives of its coordinator. More than one lives at a time when a
-// paused one was replaced.
+class Immortal;
 class Member;
 
 class World {
@@ -47,28 +51,43 @@ class World {
   SimTrace& trace() { return scheduler_.trace(); }
 
  private:
+  friend class Immortal;
   friend class Member;
   void Count(Situation s, uint64_t times = 1) { situations_[static_cast<size_t>(s)] += times; }
   void PlanChaos();
-  void Chaos();
-  void DiskTrouble(Member& member);
+  void Chaos();  // of immortals without fellows
+  void JumpClock(Member& member);
+  void DiskTrouble(Immortal& immortal, Member& member);
   void NetworkTrouble();
+  void ChaosOfMembers();
+  void Kill(Immortal& immortal, Member& member);
+  void KillAll(Immortal& immortal);
+  void Pause(Immortal& immortal, Member& member);
+  void HandOver(Immortal& immortal);
+  void VolumeTrouble(Immortal& immortal, Member& member);
+  void PartitionOf(Immortal& immortal, Member& member);
+  void CutFrom(const std::string& machine, const std::vector<std::string>& others);
   void PlanWork();
   void Work();
   void Heal();
   bool Quiet();
+  std::string WhatIsNotQuiet(Immortal& immortal);
   void CheckEnd();
+  void Observe();
+  void CountVolume(Immortal& immortal);
   void CheckFinalReplay();
   std::string WhatIsNotQuiet();
 
   const WorldOptions options_;
+  const int members_;  // of each immortal
   SimScheduler scheduler_;
   SimRandom random_;
   SimNetwork network_;
   Observer observer_;
-  std::vector<std::unique_ptr<Member>> members_;
-  std::vector<std::string> names_;
+  std::vector<std::unique_ptr<Immortal>> immortals_;
+  std::map<std::string, std::vector<std::string>> addresses_;  // of each immortal's members
   uint64_t next_impulse_ = 1;
+  uint64_t lives_ = 0;  // of coordinators
   uint64_t crashes_ = 0;
   uint64_t faults_ = 0;
   bool healing_ = false;

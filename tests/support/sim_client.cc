@@ -118,14 +118,17 @@ void SimClient::FlushPartly(const SimFileData& file) {
   const auto found = cached_.find(file.id());
   if (found == cached_.end()) return;
   std::vector<Piece> left;
+  bool sent = false;
   for (Piece& piece : std::exchange(found->second.dirty, {})) {
     if (random_.Coin()) {
+      sent = true;
       Send(found->second, piece);
     } else {
       left.push_back(std::move(piece));
     }
   }
   found->second.dirty = std::move(left);
+  if (sent && !found->second.dirty.empty()) ++volume_.counters_.writes_partly_sent;
 }
 
 void SimClient::Drop(const SimFileData& file) {

@@ -169,11 +169,12 @@ absl::StatusOr<std::unique_ptr<File>> SimDisk::Open(const std::string& path, Ope
     if (!turn.status.ok()) return turn.status;
     const SimNode node = volume_.Walk(path);
     SimClient* const client = view_->client;
-    if (node && client != nullptr && client->SaysNotThere(path)) {
+    const bool cached = client != nullptr && mode == OpenMode::kRead;
+    if (node && cached && client->SaysNotThere(path)) {
       ++volume_.counters_.names_stale;
       return ErrnoStatus(ENOENT, "simulated open ", path, ", by an old negative entry");
     }
-    if (!node && client != nullptr) client->NoteNotThere(path);
+    if (!node && cached) client->NoteNotThere(path);
     if (!node) return ErrnoStatus(ENOENT, "simulated open ", path);
     if (node.file == nullptr) {
       return ErrnoStatus(EISDIR, "simulated open ", path);
@@ -201,6 +202,7 @@ absl::Status SimDisk::Make(const SimVolume::Turn& turn, const std::string& path,
     }
     (*parent)->Add(name, std::move(node), volume_.moment_, view_->writer());
     if (view_->client != nullptr) view_->client->NoteThere(path);
+    if (volume_.named_) volume_.named_(view_->process, path);
   }
   return turn.status;
 }
@@ -216,6 +218,7 @@ void SimDisk::MakeLate(const std::string& path, SimNode node) {
     if (!parent.ok() || (*parent)->Find(name)) return;
     volume.scheduler_.Trace(view->process, "created late", path);
     (*parent)->Add(name, node, ++volume.moment_, view->writer());
+    if (volume.named_) volume.named_(view->process, path);
   });
 }
 
@@ -274,6 +277,7 @@ absl::Status SimDisk::Rename(const std::string& from, const std::string& to) {
     (*target)->Add(to_name, (*source)->Find(from_name), volume_.moment_, view_->writer());
     (*source)->Remove(from_name, volume_.moment_, view_->writer());
   }
+  if (status.ok() && volume_.named_) volume_.named_(view_->process, to);
   return turn.status.ok() ? status : turn.status;
 }
 

@@ -45,11 +45,12 @@ struct SimVolumeCounters {
   uint64_t bits_flipped = 0;
   // Of several machines on one volume.
   uint64_t server_restarts = 0;
-  uint64_t sync_errors_owed = 0;  // a restart lost what a living client had not synced
-  uint64_t reads_stale = 0;       // a read gave something else than the server has
-  uint64_t names_stale = 0;       // a name that is there was said not to be
-  uint64_t writes_late = 0;       // came to the server a second or more after they were made
-  uint64_t operations_cut = 0;    // gave up, or died, while their machine was cut off
+  uint64_t sync_errors_owed = 0;    // a restart lost what a living client had not synced
+  uint64_t reads_stale = 0;         // a read gave something else than the server has
+  uint64_t names_stale = 0;         // a name that is there was said not to be
+  uint64_t writes_partly_sent = 0;  // a part of what was not synced came to the server
+  uint64_t writes_late = 0;         // came to the server a second or more after they were made
+  uint64_t operations_cut = 0;      // gave up, or died, while their machine was cut off
 };
 
 // How a power loss treats what was not synced.

@@ -49,7 +49,9 @@ class SimProcess {
   // The same at the attempt of its n-th effect from now: what the code of this step still does has
   // its effect when the pause is over.
   void PauseAfterEffects(uint64_t n, SimNanos duration);
-  bool paused() const { return scheduler_.now() < life_->paused_until; }
+  bool paused_longer(SimNanos limit) const {
+    return scheduler_.now() + limit < life_->paused_until;
+  }
   void JumpWallClock(int64_t nanos) { life_->wall_offset_nanos += nanos; }
 
  private:

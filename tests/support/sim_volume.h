@@ -6,7 +6,7 @@
 //
 // With machines added to it (AddMachine) it is a server that they share, each with a cache of its
 // own (SimClient): then kRead may be old, kReadFresh, List and exclusive creation are the truth,
-// and a name that a machine did not find it may not find for a while.
+// and a name that a machine did not find it may not find for a while (by kRead).
 #pragma once
 
 #include <cstdint>
@@ -121,6 +121,10 @@ class SimVolume {
   // The server loses power and is back at once; its clients live on. What they had not synced is
   // sent again, or lost: then their next sync fails.
   void RestartServer();
+  // Called with process and path when a file or directory gets a name, on the operation's stack.
+  void OnNamed(std::function<void(const std::string& process, const std::string& path)> named) {
+    named_ = std::move(named);
+  }
   // Called with the path of each write that comes to the server, and when it was made.
   void OnSurfaced(std::function<void(const std::string& path, SimNanos written)> surfaced) {
     surfaced_ = std::move(surfaced);
@@ -192,6 +196,7 @@ class SimVolume {
   SimDiskTiming timing_;
   SimCacheTiming cache_timing_;
   std::vector<std::unique_ptr<SimClient>> clients_;
+  std::function<void(const std::string&, const std::string&)> named_;
   std::function<void(const std::string&, SimNanos)> surfaced_;
   uint64_t next_file_ = 1;
   uint64_t capacity_bytes_ = UINT64_MAX;
