@@ -295,6 +295,12 @@ absl::Status Campaign::Drive(Outcome& outcome) {
   outcome.takeovers = cluster_->CountClaims();
   outcome.faults = chaos_->counts();
   for (const std::string& complaint : cluster_->Complaints()) Say(complaint);
+  for (const std::string& crash : cluster_->crashes()) Say(crash);
+  if (!cluster_->crashes().empty()) {
+    went.Update(
+        absl::InternalError(fmt::format("{} processes crashed, first: {}",
+                                        cluster_->crashes().size(), cluster_->crashes().front())));
+  }
   went.Update(Judge(outcome.verdict));
   return went;
 }

@@ -130,8 +130,8 @@ absl::Status Cluster::TendOne(Supervised& one, size_t node, Clock::time_point no
   if (const std::optional<int> status = process.Reap()) {
     one.start_at = now + kRestartPause;
     if (!IsOrdinaryEnd(*status)) {
-      return absl::InternalError(fmt::format("{} {}; {} has what it said", NameOf(node),
-                                             shop::demo::DescribeStatus(*status), process.log()));
+      crashes_.push_back(fmt::format("{} {}; {} has what it said", NameOf(node),
+                                     shop::demo::DescribeStatus(*status), process.log()));
     }
   }
   if (process.running() || now < one.start_at || process.Start()) return absl::OkStatus();

@@ -36,9 +36,10 @@ class Cluster {
   // for the clients: clients_port().
   absl::Status Start();
 
-  // Collects what has ended and starts it again after a while. An error names a process that ended
-  // by a crash or with a status that says it was set up wrongly.
+  // Collects what has ended and starts it again after a while. An error if nothing can be started.
   absl::Status Tend(Clock::time_point now);
+  // Processes that ended by a crash, or with a status that says that they were set up wrongly.
+  const std::vector<std::string>& crashes() const { return crashes_; }
   bool AllRunning() const;
 
   size_t members() const { return options_.members; }
@@ -85,6 +86,7 @@ class Cluster {
   Switch& net_;
   Volume& volume_;
   std::vector<Node> nodes_;
+  std::vector<std::string> crashes_;
 };
 
 }  // namespace campaign
