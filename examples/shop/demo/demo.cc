@@ -67,6 +67,7 @@ bool Demo::FillStackOptions(StackOptions& stack) {
   stack.random =
       options_.seed * 977 + static_cast<uint64_t>(Clock::now().time_since_epoch().count());
   stack.standbys = options_.standbys;
+  if (options_.standbys > 0) stack.limit = 0;  // the drill lets customers in
   stack.ballast_mb = options_.ballast_mb;
   stack.coordinator_flags =
       options_.ballast_mb > 0 ? kCoordinatorFlagsOfBallast : kCoordinatorFlags;

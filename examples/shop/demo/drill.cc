@@ -125,8 +125,6 @@ bool Drill::RunTool(std::vector<std::string> arguments) {
 bool Drill::Begin() {
   Page& page = stack_.page();
   const auto nanos = static_cast<int64_t>(1'000'000'000 / options_.rate);
-  page.limit = 0;
-  page.clock_begin = MonotonicNanos();
   page.clock_every = nanos;
   if (!WaitForMembers([this] { return AllUp(); }, "all members")) return false;
   page.clock_begin = MonotonicNanos();

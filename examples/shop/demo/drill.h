@@ -22,7 +22,7 @@ enum class BlowKind { kKill, kStop, kSwitchover };
 struct DrillOptions {
   uint64_t blows = 60;
   std::vector<BlowKind> kinds = {BlowKind::kKill};  // drawn evenly
-  uint64_t rate = 1000;                             // orders a second
+  uint64_t rate = 500;                              // orders a second
   uint64_t seed = 1;
   std::chrono::seconds patience{30};  // for members to become ready
   std::string csv;

@@ -33,7 +33,7 @@ hits a leader, sometimes a standby. How long a customer had to wait at most beca
   --kind KINDS  one or more of kill, stop, switchover, with commas (default: kill). stop: SIGSTOP of the leading member
                 for some seconds. switchover: semperctl switchover, and SIGTERM, in turns
   --kills K     the number of blows (default: 60)
-  --rate N      orders a second (default: 1000)
+  --rate N      orders a second (default: 500)
   --state-mb N  N megabytes more of state in stock
   --log-dirs L  where each member finds the volume with the logs: mounts of one shared volume, with commas
   --csv FILE    the gaps (default: beside the demo's directory)

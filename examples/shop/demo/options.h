@@ -18,7 +18,7 @@ struct Options {
   uint64_t patience = 30;  // seconds that the shop may stand still before that is a failure
   uint64_t standbys = 0;   // of each immortal; from 1 on it is a drill
   std::vector<BlowKind> kinds = {BlowKind::kKill};
-  uint64_t rate = 1000;     // orders a second, in a drill
+  uint64_t rate = 500;      // orders a second, in a drill
   uint64_t ballast_mb = 0;  // of stock's state, in a drill
   std::vector<std::string> log_dirs;
   std::string csv;  // empty: a name is found

@@ -136,6 +136,7 @@ bool Stack::Start(std::string& why) {
     why = fmt::format("cannot make {}: {}", File("page"), std::strerror(errno));
     return false;
   }
+  page_->limit = options_.limit;
   std::error_code error;
   if (options_.log_dirs.empty()) std::filesystem::create_directory(LogRoot(0), error);
   std::string orders, stock;

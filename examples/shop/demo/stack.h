@@ -41,6 +41,7 @@ struct StackOptions {
   std::string catalog;
   uint64_t random = 0;  // where to look for free ports
   uint64_t window = 1024;
+  uint64_t limit = UINT64_MAX;        // on the page, before anyone reads it
   size_t standbys = 0;                // of each immortal
   uint64_t ballast_mb = 0;            // of stock's state
   std::vector<std::string> log_dirs;  // existing ones, of one volume: one for all members or one
