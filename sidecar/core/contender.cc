@@ -7,6 +7,7 @@ namespace semper::core {
 void Contender::OnLooked(uint64_t now, bool progressed) {
   if (!looked_ || progressed) progress_ = now;
   looked_ = true;
+  looked_at_ = now;
   if (!broken_) return;
   // What the first look shows may have been written before the stream broke.
   if (!baseline_) {

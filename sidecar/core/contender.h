@@ -49,6 +49,9 @@ class Contender {
 
   // The time at which to claim if nothing happens before; nothing: not now.
   std::optional<uint64_t> When() const;
+  // Too long since the last look to believe that the log stands still: who slept, or read for long,
+  // looks once more before it claims.
+  bool MustLook(uint64_t now) const { return now > looked_at_ + options_.still_nanos; }
 
  private:
   const ContenderOptions options_;
@@ -59,6 +62,7 @@ class Contender {
   uint64_t still_since_ = 0;  // that look
   uint64_t progress_ = 0;     // when the log last showed something new
   bool looked_ = false;
+  uint64_t looked_at_ = 0;  // the last look
   std::string unfit_;
 };
 

@@ -186,7 +186,8 @@ class Core {
   // The files were looked at, and what is committed there was handed over. `newest`: the newest
   // claim that is known. `progressed`: the log shows something that it did not show before.
   void OnFollowed(Epoch newest, bool progressed);
-  void OnFollowPaused();
+  // `progressed`: what was under way has shown something new.
+  void OnFollowPaused(bool progressed);
   void OnFollowFailed(const absl::Status& why);
   // The connection to the member that leads. Decides only when to try.
   void OnLeaderHeard() { contender_.OnStreamUp(); }

@@ -51,12 +51,18 @@ void Core::Contend() {
   const std::optional<uint64_t> when = contender_.When();
   if (!when) return;
   if (*when > steady_) return sink_.CheckAt(*when);
+  if (contender_.MustLook(steady_)) return sink_.Follow(delivered_);  // OnFollowed decides
   phase_ = Phase::kChecking;
   sink_.PauseFollowing();
 }
 
-void Core::OnFollowPaused() {
-  if (phase_ == Phase::kChecking) sink_.ReadClaims();
+void Core::OnFollowPaused(bool progressed) {
+  if (phase_ != Phase::kChecking) return;
+  // A look that was under way may have shown that somebody leads after all.
+  if (progressed) contender_.OnLooked(steady_, true);
+  if (contender_.When().value_or(UINT64_MAX) <= steady_) return sink_.ReadClaims();
+  phase_ = Phase::kFollowing;
+  sink_.Follow(delivered_);
 }
 
 void Core::OnCheck() {

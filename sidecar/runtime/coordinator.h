@@ -160,7 +160,7 @@ class Coordinator : private core::EffectSink,
   void OnFellowRefused(const v1::MemberRefused& refused) override;
   void OnRecordFollowed(core::Epoch epoch, uint64_t batch, const Chain& chain) override;
   void OnFollowed(core::Epoch newest_claim, bool progressed) override;
-  void OnFollowPaused() override;
+  void OnFollowPaused(bool progressed) override;
   void OnFollowFailed(const absl::Status& why) override;
 
   // feeding, checkpoints

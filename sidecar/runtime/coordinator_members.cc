@@ -84,10 +84,10 @@ void Coordinator::OnFollowed(Epoch newest_claim, bool progressed) {
   core_->OnFollowed(newest_claim, progressed);
 }
 
-void Coordinator::OnFollowPaused() {
+void Coordinator::OnFollowPaused(bool progressed) {
   if (stopped_) return;
   Touch();
-  core_->OnFollowPaused();
+  core_->OnFollowPaused(progressed);
 }
 
 void Coordinator::OnFollowFailed(const absl::Status& why) {

@@ -45,7 +45,7 @@ void Follower::Pause() {
   if (running_) return;
   // Not from inside the caller's event.
   timer_ = loop_.After(std::chrono::nanoseconds(0), [this] {
-    if (paused_ && wanted_) handler_.OnFollowPaused();
+    if (paused_ && wanted_) handler_.OnFollowPaused(false);
   });
 }
 
@@ -272,7 +272,7 @@ void Follower::Done() {
     wanted_ = false;
     return handler_.OnFollowFailed(status_);
   }
-  if (paused_) return handler_.OnFollowPaused();
+  if (paused_) return handler_.OnFollowPaused(progressed_);
   if (!at_end_) return RunWhenIdle();
   const bool told_more = again_;
   if (!told_more) LookLater();

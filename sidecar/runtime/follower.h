@@ -32,7 +32,8 @@ class Follower : public Job {
     virtual void OnRecordFollowed(core::Epoch epoch, uint64_t batch, const Chain& chain) = 0;
     // All that is known to be committed was handed over.
     virtual void OnFollowed(core::Epoch newest_claim, bool progressed) = 0;
-    virtual void OnFollowPaused() = 0;
+    // `progressed`: as above, of the look that was under way when the pause was asked for.
+    virtual void OnFollowPaused(bool progressed) = 0;
     // NOT_FOUND: retention has removed what comes next. ABORTED: the history went another way.
     virtual void OnFollowFailed(const absl::Status& why) = 0;
   };
