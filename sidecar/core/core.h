@@ -325,6 +325,7 @@ class Core {
   Epoch epoch_{};
   Contender contender_;
   Epoch newest_claim_{};
+  Epoch handed_over_{};  // to this member, by the input followed last; 0: it was none
   bool followed_ = false;  // what is led was followed before
   bool handing_over_ = false;
   bool note_due_ = false;

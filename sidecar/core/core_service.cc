@@ -119,6 +119,7 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
       return StopBecause(StopReason::kDamage, s);
     committed_index_ = state_.index();
     contender_.OnInput();
+    handed_over_ = Epoch{};
     bytes_since_checkpoint_ += kFrameHeaderBytes + entry.bytes;
     inputs_since_checkpoint_ += entry.count;
   }
@@ -141,7 +142,7 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
       }
     }
     if (follows && control.has_hand_over() && control.hand_over().member() == options_.member) {
-      contender_.OnHandOver();
+      handed_over_ = Epoch{control.hand_over().epoch()};
     }
   }
   sink_.Deliver(entry, payload);

@@ -33,6 +33,8 @@ void Core::OnFollowed(Epoch newest, bool progressed) {
     newest_claim_ = newest;
     contender_.OnOtherClaim(steady_);
   }
+  // Of the newest epoch, not one of long ago that a joining member reads on its way.
+  if (handed_over_ == newest_claim_ && Raw(handed_over_) != 0) contender_.OnHandOver();
   contender_.OnLooked(steady_, progressed);
   contender_.SetReady(service_phase_ == ServicePhase::kFeeding &&
                       Raw(delivered_) - Raw(done_) <= kReadyBacklogInputs);
@@ -106,6 +108,7 @@ void Core::HandOver(const std::string& member) {
   draining_ = handing_over_ = true;
   v1::Control control;
   control.mutable_hand_over()->set_member(member);
+  control.mutable_hand_over()->set_epoch(Raw(epoch_));
   AdmitControl(control);
 }
 
