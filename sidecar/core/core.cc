@@ -85,9 +85,14 @@ void Core::OnSealed(const absl::Status& sealed) {
 void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
   if (phase_ != Phase::kRecovering) return;
   if (!recovered.ok()) {
-    return StopBecause(
-        absl::IsDataLoss(recovered.status()) ? StopReason::kDamage : StopReason::kUnknownState,
-        recovered.status());
+    const absl::Status& why = recovered.status();
+    // The log is sound, but does not continue what was followed: join it anew.
+    const bool elsewhere =
+        followed_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
+    return StopBecause(absl::IsDataLoss(why) ? StopReason::kDamage
+                       : elsewhere           ? StopReason::kLostLock
+                                             : StopReason::kUnknownState,
+                       why);
   }
   if (followed_) {
     state_ = std::move(recovered->state);

@@ -16,7 +16,8 @@ void Core::OnServiceHello(const v1::ServiceHello& hello) {
   waiting_hello_ = hello;
   service_phase_ = ServicePhase::kWaiting;
   if (phase_ == Phase::kJoining) return sink_.Join();
-  if (phase_ == Phase::kLeading) GreetWaitingService();
+  // A standby that follows has lost none, so an earlier one was refused.
+  if (phase_ == Phase::kLeading || phase_ == Phase::kFollowing) GreetWaitingService();
 }
 
 void Core::GreetWaitingService() {
@@ -77,8 +78,10 @@ void Core::AdmitStart(const v1::ServiceHello& hello) {
 void Core::OnServiceRestored(const absl::Status& restored) {
   if (service_phase_ != ServicePhase::kRestoring) return;
   if (!restored.ok()) {
-    return StopBecause(absl::IsDataLoss(restored) ? StopReason::kDamage : StopReason::kUnknownState,
-                       restored);
+    // The leader may have removed a standby's checkpoint meanwhile: there are newer ones.
+    const StopReason other =
+        phase_ == Phase::kFollowing ? StopReason::kRejoin : StopReason::kUnknownState;
+    return StopBecause(absl::IsDataLoss(restored) ? StopReason::kDamage : other, restored);
   }
   BeginFeeding();
 }
