@@ -21,7 +21,7 @@ void Contender::OnLooked(uint64_t now, bool progressed) {
 void Contender::OnOtherClaim(uint64_t now) {
   progress_ = now;
   looked_ = true;
-  broken_ = at_once_ = false;
+  broken_ = handed_over_ = own_last_ = false;
 }
 
 std::optional<uint64_t> Contender::When() const {
@@ -29,7 +29,7 @@ std::optional<uint64_t> Contender::When() const {
   uint64_t when = progress_ + options_.silence_nanos + options_.jitter_nanos;
   if (broken_ && baseline_)
     when = std::min(when, still_since_ + options_.still_nanos + options_.jitter_nanos);
-  if (at_once_) when = 0;
+  if (handed_over_ || own_last_) when = 0;
   return std::max(when, options_.not_before_nanos);
 }
 

@@ -31,10 +31,10 @@ class Contender {
   void OnStreamUp() { broken_ = false; }
   void OnStreamBroken() { broken_ = true, baseline_ = false; }
   // The last input that was applied is a hand-over to this member; anything after it revokes it.
-  void OnHandOver() { at_once_ = true; }
-  void OnInput() { at_once_ = false; }
-  // The newest claim is this member's own, of an earlier life.
-  void OnOwnLast() { at_once_ = true; }
+  void OnHandOver() { handed_over_ = true; }
+  void OnInput() { handed_over_ = false; }
+  // The newest claim is this member's own, of an earlier life, and was sealed; or there is none.
+  void OnOwnLast() { own_last_ = true; }
   // Somebody else was faster, or the claim that was about to be made is there: wait for its owner.
   void OnOtherClaim(uint64_t now);
 
@@ -56,7 +56,8 @@ class Contender {
  private:
   const ContenderOptions options_;
   bool ready_ = false;
-  bool at_once_ = false;
+  bool handed_over_ = false;
+  bool own_last_ = false;
   bool broken_ = false;
   bool baseline_ = false;     // looked at the log since the stream broke
   uint64_t still_since_ = 0;  // that look

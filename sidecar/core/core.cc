@@ -35,7 +35,7 @@ void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest, bool own) {
   if (!newest.ok()) return StopBecause(StopReason::kUnknownState, newest.status());
   const bool moved = std::exchange(newest_claim_, *newest) != *newest;
   if (!options_.alone && phase_ == Phase::kReadingClaims) {
-    if (own || Raw(*newest) == 0) contender_.OnOwnLast();
+    own_last_ = own;
     phase_ = Phase::kJoining;
     if (waiting_hello_) sink_.Join();
     return;

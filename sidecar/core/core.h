@@ -71,6 +71,7 @@ enum class StopReason {
 // Where a take-over left the log, and what the state is there.
 struct Recovered {
   ReplicatedState state;            // after the last input of the history
+  Epoch epoch{};                    // joined: the newest of the history; 0: nothing is sealed
   Batch next_batch{1};              // of the own epoch, after the seal
   Index restore_index{};            // of the checkpoint that the service starts from; 0: none
   v1::CoordinatorState checkpoint;  // its coordinator state; empty if none
@@ -325,6 +326,7 @@ class Core {
   Epoch epoch_{};
   Contender contender_;
   Epoch newest_claim_{};
+  bool own_last_ = false;  // the newest claim is of an earlier life of this member
   Epoch handed_over_{};  // to this member, by the input followed last; 0: it was none
   bool followed_ = false;  // what is led was followed before
   bool handing_over_ = false;

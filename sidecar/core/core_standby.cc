@@ -19,6 +19,9 @@ void Core::OnJoined(absl::StatusOr<Recovered> joined) {
         absl::IsDataLoss(joined.status()) ? StopReason::kDamage : StopReason::kRejoin,
         joined.status());
   }
+  // Who died before its seal may do so again and again: then the others get their turn first.
+  if (Raw(newest_claim_) == 0 || (own_last_ && joined->epoch == newest_claim_))
+    contender_.OnOwnLast();
   LoadCheckpoint(*joined);
   committed_index_ = state_.index();
   followed_ = true;

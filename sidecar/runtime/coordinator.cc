@@ -289,6 +289,7 @@ core::Recovered Coordinator::FactsOf(RecoveredLog& recovered) {
   }
   core::Recovered facts;
   facts.state = std::move(recovered.state);
+  if (!recovered.history.ranges.empty()) facts.epoch = recovered.history.ranges.back().epoch;
   facts.restore_index = recovered.checkpoint.index;
   facts.checkpoint = std::move(recovered.checkpoint_state);
   for (const RecoveredLog::Held& held : recovered.held)
