@@ -80,7 +80,8 @@ void Core::OnCheck() {
     note_due_ = true;
     MaybeWrite();
   }
-  sink_.CheckAt(std::max(written_at_, steady_) + every);
+  const uint64_t next = written_at_ + every;
+  sink_.CheckAt(next > steady_ ? next : steady_ + every);
 }
 
 void Core::OnFollowFailed(const absl::Status& why) {
