@@ -110,6 +110,7 @@ void Core::OnOtherLeader(Epoch epoch, const std::string& member) {
 void Core::HandOver(const std::string& member) {
   if (phase_ != Phase::kLeading || draining_) return;
   draining_ = handing_over_ = true;
+  if (Raw(state_.index()) == 0) return MaybeFinishDrain();  // input 1 is Start, and nothing else
   v1::Control control;
   control.mutable_hand_over()->set_member(member);
   control.mutable_hand_over()->set_epoch(Raw(epoch_));
