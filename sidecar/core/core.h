@@ -224,8 +224,10 @@ class Core {
   // Standby: a record with inputs was handed over as a whole. True: cut a checkpoint at its end;
   // the request went to the service.
   bool MaybeCutFollowed();
-  // A fellow has published one, and it fits the log: a new generation begins there.
-  void OnCheckpointAdopted(Index index, const v1::CoordinatorState& state);
+  // A fellow has published one, and it fits the log: a new generation begins there. False: not yet,
+  // or not any more.
+  bool MayAdopt(Index index) const;
+  bool OnCheckpointAdopted(Index index, const v1::CoordinatorState& state);
 
   // --- peers
   void OnPeerHello(ConnectionId connection, const v1::PeerHello& hello);

@@ -326,8 +326,15 @@ bool Core::MaybeCutFollowed() {
   return true;
 }
 
-void Core::OnCheckpointAdopted(Index index, const v1::CoordinatorState& state) {
-  if (phase_ != Phase::kLeading || index <= restore_.index) return;
+bool Core::MayAdopt(Index index) const {
+  // A service that began there would not make again the outputs up to it; only what the own one has
+  // made is in the ledger.
+  return phase_ == Phase::kLeading && index > restore_.index && index <= done_ &&
+         index <= committed_index_;
+}
+
+bool Core::OnCheckpointAdopted(Index index, const v1::CoordinatorState& state) {
+  if (!MayAdopt(index)) return false;
   restore_.index = index;
   restore_.counters.clear();
   for (const auto& d : state.destinations()) {
@@ -336,6 +343,7 @@ void Core::OnCheckpointAdopted(Index index, const v1::CoordinatorState& state) {
   }
   bytes_since_checkpoint_ = inputs_since_checkpoint_ = 0;
   time_of_checkpoint_ = state_.time();
+  return true;
 }
 
 void Core::OnCheckpointPublished(Index index) {

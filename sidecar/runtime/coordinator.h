@@ -242,6 +242,7 @@ class Coordinator : private core::EffectSink,
   std::shared_ptr<selftest::Asker> asker_;  // with tested_; null: no test is under way
   std::string tested_;
   bool volume_verified_ = false;
+  checkpoint::CheckpointId not_adopted_;  // the fellow's that was looked at last, and did not fit
   bool spare_running_ = false;
   bool stopped_ = false;
   bool round_planned_ = false;

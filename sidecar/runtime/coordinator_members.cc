@@ -439,7 +439,7 @@ void Coordinator::AssignCheckpoints() {
 void Coordinator::AdoptCheckpoint(const MemberState& state) {
   const checkpoint::CheckpointId id{Epoch{state.checkpoint_epoch()},
                                     Index{state.checkpoint_index()}};
-  if (adopting_ || id.index <= restore_index_ || id.index > core_->committed()) return;
+  if (adopting_ || id == not_adopted_ || !core_->MayAdopt(id.index)) return;
   adopting_ = true;
   using Header = absl::StatusOr<checkpoint::CheckpointHeader>;
   auto result = std::make_shared<Header>(absl::UnknownError(""));
@@ -452,16 +452,16 @@ void Coordinator::AdoptCheckpoint(const MemberState& state) {
         if (stopped_) return;
         Touch();
         if (!result->ok()) {
+          not_adopted_ = id;  // it says so with each of its states
           SEMPER_LOG(kWarning, "{}: a fellow's checkpoint at index {} is not used: {}",
                      options_.name, Raw(id.index), std::string(result->status().message()));
           return;
         }
-        if (core_->phase() != core::Core::Phase::kLeading || id.index <= restore_index_) return;
+        if (!core_->OnCheckpointAdopted(id.index, (*result)->state)) return;
         restore_epoch_ = id.epoch;
         restore_index_ = id.index;
         checkpoint_status_.last = {Raw(id.epoch), Raw(id.index)};
         checkpoint_status_.last_unix_nanos = loop_.WallClock();
-        core_->OnCheckpointAdopted(id.index, (*result)->state);
         checkpointer_.Clean();
       });
   executor_.Run(Lane::kCheckpoint, adopt_job_);
