@@ -149,6 +149,7 @@ bool Core::CanAdmit() const {
 void Core::Admit(FrameHeader entry, Buffer payload) {
   entry.index = Raw(state_.index()) + 1;
   entry.time = std::max(now_, state_.time());
+  if (time_of_checkpoint_ == 0) time_of_checkpoint_ = entry.time;  // the first input of all
   entry.flags = 0;
   entry.last = 0;
   const absl::Status applied = state_.Apply(entry, payload.bytes());

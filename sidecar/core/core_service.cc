@@ -118,6 +118,7 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
   // What was being read when it was about to claim comes while it looks at the claims.
   const bool follows = phase_ == Phase::kFollowing || phase_ == Phase::kChecking;
   if (follows) {
+    if (time_of_checkpoint_ == 0) time_of_checkpoint_ = entry.time;  // the first input of all
     if (absl::Status s = state_.Apply(entry, payload.bytes()); !s.ok())
       return StopBecause(StopReason::kDamage, s);
     committed_index_ = state_.index();
@@ -194,11 +195,15 @@ absl::Status Core::OnDestination(Slot slot, std::string_view name) {
   }
   if (!known) {
     // The log may know more of it than the restored checkpoint did.
-    if (state_.notes().size() >= Raw(slot) && state_.notes()[Raw(slot) - 1].welcomed) {
+    const bool noted = state_.notes().size() >= Raw(slot);
+    const auto note = noted ? state_.notes()[Raw(slot) - 1] : ReplicatedState::DestinationNote{};
+    if (note.welcomed) {
       Destination& d = *ledger_.Find(slot);
       d.welcomed = true;
-      d.incarnation = state_.notes()[Raw(slot) - 1].incarnation;
+      d.incarnation = note.incarnation;
     }
+    if (absl::Status s = ledger_.Ack(slot, note.acked, settled_); !s.ok())
+      SuspectDestination(slot, s);
     if (phase_ == Phase::kLeading) sink_.Connect(slot, std::string(name));
   }
   return absl::OkStatus();
