@@ -271,6 +271,7 @@ class Coordinator : private core::EffectSink,
   v1::ServiceCheckpoint cut_service_;
   uint64_t cut_bytes_ = 0;
   bool cut_arriving_ = false;  // between its begin and its end in the service's stream
+  checkpoint::CheckpointId restoring_;  // what the service is given; a newer one may come meanwhile
   core::Epoch restore_epoch_{};
   core::Index restore_index_{};
   std::vector<std::function<void(absl::StatusOr<admin::CheckpointRef>)>> checkpoint_waiters_;

@@ -28,7 +28,8 @@ void Coordinator::GreetService(const v1::CoordinatorHello& hello) {
 void Coordinator::RefuseService(const std::string& why) { link_.Refuse(why); }
 
 void Coordinator::RestoreService(Index checkpoint) {
-  checkpointer_.Restore({restore_epoch_, checkpoint});
+  restoring_ = {restore_epoch_, checkpoint};
+  checkpointer_.Restore(restoring_);
 }
 
 void Coordinator::Feed(Index after) { feeder_.Feed(after); }
@@ -124,7 +125,7 @@ void Coordinator::OnFeedFailed(const absl::Status& why) {
 bool Coordinator::MayRestore() { return MayFeed(); }
 
 void Coordinator::OnRestoreBegin(const v1::ServiceCheckpoint& service) {
-  if (!stopped_) link_.RestoreBegin(restore_index_, service);
+  if (!stopped_) link_.RestoreBegin(restoring_.index, service);
 }
 
 void Coordinator::OnRestoreChunk(Buffer chunk) {
@@ -134,7 +135,7 @@ void Coordinator::OnRestoreChunk(Buffer chunk) {
 void Coordinator::OnRestored(const absl::Status& status, uint64_t bytes) {
   if (stopped_) return;
   Touch();
-  if (status.ok()) link_.RestoreEnd(restore_index_, bytes);
+  if (status.ok()) link_.RestoreEnd(restoring_.index, bytes);
   core_->OnServiceRestored(status);
 }
 
