@@ -26,7 +26,7 @@ class Checkpointer::RestoreJob : public Job {
   }
 
   void Begin(CheckpointId id) {
-    id_ = id;
+    wanted_id_ = id;
     ++wanted_serial_;
     wanted_ = true;
     RunWhenIdle();
@@ -40,6 +40,8 @@ class Checkpointer::RestoreJob : public Job {
     busy_ = true;
     if (serial_ != wanted_serial_) {
       serial_ = wanted_serial_;
+      id_ = wanted_id_;
+      dir_ = owner_.place_->dir;
       fresh_ = true;
       bytes_ = 0;
     }
@@ -76,7 +78,7 @@ class Checkpointer::RestoreJob : public Job {
   absl::Status ReadSome() {
     if (fresh_) {
       fresh_ = false;
-      auto reader = checkpoint::CheckpointReader::Open(owner_.disk_, owner_.place_.dir, id_);
+      auto reader = checkpoint::CheckpointReader::Open(owner_.disk_, dir_, id_);
       if (!reader.ok()) return reader.status();
       reader_ = *std::move(reader);
     }
@@ -100,7 +102,9 @@ class Checkpointer::RestoreJob : public Job {
   }
 
   Checkpointer& owner_;
-  CheckpointId id_;
+  CheckpointId wanted_id_;
+  CheckpointId id_;  // of the job while it runs, as the directory
+  std::string dir_;
   bool wanted_ = false;
   bool busy_ = false;
   bool fresh_ = false;
@@ -135,6 +139,7 @@ void Checkpointer::RunWhenIdle() {
   if (busy_ || gathered_.empty()) return;
   busy_ = true;
   running_.swap(gathered_);
+  running_place_ = place_;
   executor_.Run(Lane::kCheckpoint, *this);
 }
 
@@ -202,16 +207,16 @@ void Checkpointer::Clean() {
 }
 
 absl::Status Checkpointer::RemoveSuperfluous() {
-  if (!place_.leads) return absl::OkStatus();
-  auto kept = checkpoint::RemoveOld(disk_, place_.dir, place_.keep);
+  if (!running_place_->leads) return absl::OkStatus();
+  auto kept = checkpoint::RemoveOld(disk_, running_place_->dir, running_place_->keep);
   if (!kept.ok()) return kept.status();
   if (kept->size() < 2)
     return absl::OkStatus();  // nothing of the log goes before two valid checkpoints cover it
-  auto segments = log::ListSegments(disk_, place_.dir);
+  auto segments = log::ListSegments(disk_, running_place_->dir);
   if (!segments.ok()) return segments.status();
   const auto superfluous =
-      log::PlanTruncation(*segments, place_.history, place_.epoch, kept->back().index);
-  return log::Truncate(disk_, place_.dir, superfluous, place_.reuse).status();
+      log::PlanTruncation(*segments, running_place_->history, running_place_->epoch, kept->back().index);
+  return log::Truncate(disk_, running_place_->dir, superfluous, running_place_->reuse).status();
 }
 
 absl::Status Checkpointer::Do(Operation& operation) {
@@ -223,7 +228,7 @@ absl::Status Checkpointer::Do(Operation& operation) {
   switch (operation.kind) {
     case Operation::kCreate: {
       writer_.reset();
-      auto writer = checkpoint::CheckpointWriter::Create(disk_, place_.dir, operation.header,
+      auto writer = checkpoint::CheckpointWriter::Create(disk_, running_place_->dir, operation.header,
                                                          operation.random);
       if (!writer.ok()) return writer.status();
       writer_ = *std::move(writer);
@@ -258,8 +263,8 @@ absl::Status Checkpointer::Do(Operation& operation) {
       return absl::OkStatus();
     case Operation::kAbandon:
       writer_.reset();
-      if (!place_.alone) return absl::OkStatus();
-      return checkpoint::RemoveUnfinished(disk_, place_.dir);
+      if (!running_place_->alone) return absl::OkStatus();
+      return checkpoint::RemoveUnfinished(disk_, running_place_->dir);
   }
   return absl::OkStatus();
 }

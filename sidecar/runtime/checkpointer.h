@@ -45,8 +45,9 @@ class Checkpointer : public Job {
     bool leads = true;  // only a leader removes anything
     bool alone = true;  // what is unfinished is nobody else's
   };
-  void SetPlace(Place place) { place_ = std::move(place); }
-  const log::History& history() const { return place_.history; }
+  // For what begins from now on; a standby that takes over may be writing at this moment.
+  void SetPlace(Place place) { place_ = std::make_shared<const Place>(std::move(place)); }
+  const log::History& history() const { return place_->history; }
 
   // Writing, in this order.
   void Begin(checkpoint::CheckpointHeader header, const v1::ServiceCheckpoint& service,
@@ -101,7 +102,7 @@ class Checkpointer : public Job {
   Executor& executor_;
   BufferPool& pool_;
   Handler& handler_;
-  Place place_;
+  std::shared_ptr<const Place> place_ = std::make_shared<const Place>();
   std::vector<Operation> gathered_;
   std::vector<Operation> running_;
   bool busy_ = false;
@@ -110,6 +111,7 @@ class Checkpointer : public Job {
       0;  // number of the checkpoint being made; operations of older ones do nothing
   uint64_t failed_attempt_ = 0;
   // On the lane.
+  std::shared_ptr<const Place> running_place_;
   std::unique_ptr<checkpoint::CheckpointWriter> writer_;
   absl::Status status_;
   bool ready_ = false;
