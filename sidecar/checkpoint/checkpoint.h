@@ -2,6 +2,7 @@
 // `dir` is the directory of the immortal; the files lie in its folder `checkpoints`.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,7 +35,7 @@ struct CheckpointHeader {
 };
 
 // Writes one checkpoint under a temporary name. Dropping it unpublished leaves only the temporary
-// file, which the next start removes.
+// file, which nobody relies on: see Discard, RemoveUnfinished, RemoveAbandoned.
 class CheckpointWriter {
  public:
   virtual ~CheckpointWriter() = default;
@@ -51,6 +52,8 @@ class CheckpointWriter {
   Finish() = 0;  // trailer, sync; then reads it all back and compares its checksums
   virtual absl::Status
   Publish() = 0;  // rename, sync of the directory. Only when committed >= index.
+  // Removes the temporary file; nothing is called after it. Errors are left to who cleans later.
+  virtual void Discard() = 0;
   virtual uint64_t bytes() const = 0;  // written so far
 };
 
@@ -82,6 +85,11 @@ absl::Status VerifyCheckpoint(Disk& disk, const std::string& dir, CheckpointId i
 // `keep` (>= 2). Only what is older than the `keep` newest *verified* ones goes. Returns the ids
 // that are left, newest first.
 absl::Status RemoveUnfinished(Disk& disk, const std::string& dir);
+// The same where fellow members write checkpoints too: removes only temporary files that have not
+// grown since the last call, which left the bytes of each in `seen`. A fellow that was only slow
+// fails to publish, and begins another one.
+absl::Status RemoveAbandoned(Disk& disk, const std::string& dir,
+                             std::map<std::string, uint64_t>& seen);
 absl::StatusOr<std::vector<CheckpointId>> RemoveOld(Disk& disk, const std::string& dir, int keep);
 
 // Path of a published checkpoint, for messages.

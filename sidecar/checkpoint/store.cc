@@ -32,6 +32,32 @@ absl::Status RemoveUnfinished(Disk& disk, const std::string& dir) {
   return absl::OkStatus();
 }
 
+absl::Status RemoveAbandoned(Disk& disk, const std::string& dir,
+                             std::map<std::string, uint64_t>& seen) {
+  const std::string folder = CheckpointFolder(dir);
+  auto names = disk.List(folder);
+  if (!names.ok()) return names.status();
+  std::sort(names->begin(), names->end());
+  std::map<std::string, uint64_t> there;
+  for (const std::string& name : *names) {
+    if (!IsTemporaryName(name)) continue;
+    const std::string path = absl::StrCat(folder, "/", name);
+    auto file = disk.Open(path, OpenMode::kReadFresh);
+    if (absl::IsNotFound(file.status())) continue;  // published, or removed by its writer
+    if (!file.ok()) return file.status();
+    auto bytes = (*file)->Size();
+    if (!bytes.ok()) return bytes.status();
+    const auto before = seen.find(name);
+    if (before == seen.end() || before->second != *bytes) {
+      there[name] = *bytes;
+    } else if (auto removed = disk.Remove(path); !removed.ok() && !absl::IsNotFound(removed)) {
+      return removed;
+    }
+  }
+  seen = std::move(there);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<CheckpointId>> RemoveOld(Disk& disk, const std::string& dir, int keep) {
   SEMPER_CHECK(keep >= 2, "at least two verified checkpoints are kept");
   auto ids = ListCheckpoints(disk, dir);

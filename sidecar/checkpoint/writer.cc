@@ -107,6 +107,11 @@ class FileCheckpointWriter final : public CheckpointWriter {
     return status_;
   }
 
+  void Discard() override {
+    file_.reset();
+    disk_.Remove(temporary_).IgnoreError();
+  }
+
   uint64_t bytes() const override { return offset_ + staging_.size(); }
 
  private:

@@ -87,8 +87,7 @@ void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
   if (!recovered.ok()) {
     const absl::Status& why = recovered.status();
     // The log is sound, but does not continue what was followed: join it anew.
-    const bool elsewhere =
-        followed_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
+    const bool elsewhere = followed_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
     return StopBecause(absl::IsDataLoss(why) ? StopReason::kDamage
                        : elsewhere           ? StopReason::kLostLock
                                              : StopReason::kUnknownState,

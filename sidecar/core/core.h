@@ -329,7 +329,7 @@ class Core {
   Contender contender_;
   Epoch newest_claim_{};
   bool own_last_ = false;  // the newest claim is of an earlier life of this member
-  Epoch handed_over_{};  // to this member, by the input followed last; 0: it was none
+  Epoch handed_over_{};    // to this member, by the input followed last; 0: it was none
   bool followed_ = false;  // what is led was followed before
   bool handing_over_ = false;
   bool note_due_ = false;

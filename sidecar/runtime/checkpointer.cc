@@ -208,15 +208,24 @@ void Checkpointer::Clean() {
 
 absl::Status Checkpointer::RemoveSuperfluous() {
   if (!running_place_->leads) return absl::OkStatus();
+  if (!running_place_->alone && !writer_) {
+    absl::Status s = checkpoint::RemoveAbandoned(disk_, running_place_->dir, temporaries_);
+    if (!s.ok()) return s;
+  }
   auto kept = checkpoint::RemoveOld(disk_, running_place_->dir, running_place_->keep);
   if (!kept.ok()) return kept.status();
   if (kept->size() < 2)
     return absl::OkStatus();  // nothing of the log goes before two valid checkpoints cover it
   auto segments = log::ListSegments(disk_, running_place_->dir);
   if (!segments.ok()) return segments.status();
-  const auto superfluous =
-      log::PlanTruncation(*segments, running_place_->history, running_place_->epoch, kept->back().index);
+  const auto superfluous = log::PlanTruncation(*segments, running_place_->history,
+                                               running_place_->epoch, kept->back().index);
   return log::Truncate(disk_, running_place_->dir, superfluous, running_place_->reuse).status();
+}
+
+void Checkpointer::DropWriter() {
+  if (writer_) writer_->Discard();
+  writer_.reset();
 }
 
 absl::Status Checkpointer::Do(Operation& operation) {
@@ -227,9 +236,9 @@ absl::Status Checkpointer::Do(Operation& operation) {
     return absl::FailedPreconditionError("no checkpoint is being written");
   switch (operation.kind) {
     case Operation::kCreate: {
-      writer_.reset();
-      auto writer = checkpoint::CheckpointWriter::Create(disk_, running_place_->dir, operation.header,
-                                                         operation.random);
+      DropWriter();
+      auto writer = checkpoint::CheckpointWriter::Create(disk_, running_place_->dir,
+                                                         operation.header, operation.random);
       if (!writer.ok()) return writer.status();
       writer_ = *std::move(writer);
       return absl::OkStatus();
@@ -262,7 +271,7 @@ absl::Status Checkpointer::Do(Operation& operation) {
       }
       return absl::OkStatus();
     case Operation::kAbandon:
-      writer_.reset();
+      DropWriter();
       if (!running_place_->alone) return absl::OkStatus();
       return checkpoint::RemoveUnfinished(disk_, running_place_->dir);
   }
@@ -278,7 +287,7 @@ void Checkpointer::Work() {
     if (absl::Status s = Do(operation); !s.ok() && operation.kind != Operation::kAbandon) {
       status_ = s;
       failed_attempt_ = operation.attempt;
-      writer_.reset();
+      DropWriter();
     }
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -97,6 +98,7 @@ class Checkpointer : public Job {
   void RunWhenIdle();
   absl::Status Do(Operation& operation);
   absl::Status RemoveSuperfluous();
+  void DropWriter();
 
   Disk& disk_;
   Executor& executor_;
@@ -113,6 +115,7 @@ class Checkpointer : public Job {
   // On the lane.
   std::shared_ptr<const Place> running_place_;
   std::unique_ptr<checkpoint::CheckpointWriter> writer_;
+  std::map<std::string, uint64_t> temporaries_;  // of members, as RemoveAbandoned saw them
   absl::Status status_;
   bool ready_ = false;
   core::Index published_{};

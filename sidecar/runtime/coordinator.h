@@ -270,7 +270,7 @@ class Coordinator : private core::EffectSink,
   checkpoint::CheckpointHeader cut_;
   v1::ServiceCheckpoint cut_service_;
   uint64_t cut_bytes_ = 0;
-  bool cut_arriving_ = false;  // between its begin and its end in the service's stream
+  bool cut_arriving_ = false;           // between its begin and its end in the service's stream
   checkpoint::CheckpointId restoring_;  // what the service is given; a newer one may come meanwhile
   core::Epoch restore_epoch_{};
   core::Index restore_index_{};

@@ -57,10 +57,11 @@ absl::StatusOr<Epoch> ReadNewestClaim(Disk& disk, const std::string& dir) {
   // After the segments, so that the claim of each of them is there.
   auto newest = log::NewestClaim(disk, dir);
   if (!newest.ok() || segments->empty() || segments->back().epoch <= *newest) return newest;
-  return absl::DataLossError(absl::StrCat(
-      "the newest claim in ", dir, "/claims is that of epoch ", Raw(*newest), ", but ",
-      segments->back().Path(dir), " is of a later one: claims were deleted. Put an empty file in "
-      "the place of each, or restore the directory from a backup"));
+  return absl::DataLossError(
+      absl::StrCat("the newest claim in ", dir, "/claims is that of epoch ", Raw(*newest), ", but ",
+                   segments->back().Path(dir),
+                   " is of a later one: claims were deleted. Put an empty file in "
+                   "the place of each, or restore the directory from a backup"));
 }
 
 absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, Epoch epoch,
