@@ -70,6 +70,7 @@ void Follower::SetConnected(bool connected) {
   if (connected_ == connected) return;
   connected_ = connected;
   again_ = true;
+  outdated_ = running_;
   RunWhenIdle();
 }
 
@@ -84,7 +85,7 @@ void Follower::RunWhenIdle() {
   if (waiting_) return;
   timer_.reset();
   running_ = true;
-  again_ = false;
+  again_ = outdated_ = false;
   read_after_ = after_;
   job_epoch_ = told_epoch_;
   job_batches_ = told_batches_;
@@ -95,7 +96,7 @@ void Follower::RunWhenIdle() {
   chunk_ = pool_.Take(std::max(wanted_bytes_, read_bytes_));
   used_ = 0;
   fed_.clear();
-  at_end_ = progressed_ = false;
+  at_end_ = false;
   executor_.Run(Lane::kReader, *this);
 }
 
@@ -213,6 +214,7 @@ absl::Status Follower::ReadSome() {
       if (held_back_) {
         if (!Take(*held_back_)) return absl::OkStatus();
         held_back_.reset();
+        wanted_bytes_ = 0;
       }
       if (absl::Status s = LearnCommitted(); !s.ok()) return s;
       while (used_ < read_bytes_) {
@@ -256,9 +258,20 @@ void Follower::Work() {
   }
 }
 
+// What was read, in a chunk of its size: a service that is behind would else keep a whole one for
+// every few bytes.
+Chunk* Follower::FittingChunk() {
+  Chunk* const chunk = std::exchange(chunk_, nullptr);
+  if (used_ > chunk->capacity / 4) return chunk;
+  Chunk* const fitting = pool_.Take(used_);
+  std::memcpy(fitting->data(), chunk->data(), used_);
+  BufferPool::Drop(chunk);
+  return fitting;
+}
+
 void Follower::Done() {
   running_ = false;
-  Chunk* chunk = std::exchange(chunk_, nullptr);
+  Chunk* chunk = FittingChunk();
   for (size_t i = 0; i < fed_.size() && wanted_; ++i) {
     const Fed& fed = fed_[i];
     after_ = Index{fed.entry.index + fed.entry.count - 1};
@@ -272,13 +285,14 @@ void Follower::Done() {
     wanted_ = false;
     return handler_.OnFollowFailed(status_);
   }
-  if (paused_) return handler_.OnFollowPaused(progressed_);
+  if (paused_) return handler_.OnFollowPaused(std::exchange(progressed_, false));
   if (!at_end_) return RunWhenIdle();
-  const bool told_more = again_;
+  // What looks odd is looked at again after a while, not as fast as the disk allows.
+  const bool told_more = again_ && odd_looks_ == 0;
   if (!told_more) LookLater();
   // A look from before the stream broke stopped at what the leader had said. The next one, which
   // begins now, finds more in the files; that is no sign that the leader lives.
-  if (job_connected_ == connected_) handler_.OnFollowed(newest_claim_, progressed_);
+  if (!outdated_) handler_.OnFollowed(newest_claim_, std::exchange(progressed_, false));
   if (told_more) RunWhenIdle();
 }
 

@@ -89,6 +89,7 @@ class Follower : public Job {
   absl::Status LearnCommitted();
   absl::StatusOr<bool> EnterNewerHistory();
   bool Take(const log::Record& record);
+  Chunk* FittingChunk();
 
   Loop& loop_;
   Disk& disk_;
@@ -100,8 +101,9 @@ class Follower : public Job {
   bool wanted_ = false;
   bool paused_ = false;
   bool running_ = false;
-  bool waiting_ = false;  // for Resume
-  bool again_ = false;    // something was told while it ran
+  bool waiting_ = false;   // for Resume
+  bool again_ = false;     // something was told while it ran
+  bool outdated_ = false;  // it began before the stream came or went: shows nothing about after
   bool connected_ = false;
   core::Index after_{};
   std::unique_ptr<Timer> timer_;
@@ -129,7 +131,7 @@ class Follower : public Job {
   size_t wanted_bytes_ = 0;
   std::vector<Fed> fed_;
   bool at_end_ = false;
-  bool progressed_ = false;
+  bool progressed_ = false;  // since the handler was told
   core::Epoch newest_claim_{};
   int odd_looks_ = 0;  // that ended in what looks like damage, one after the other
   absl::Status status_;
