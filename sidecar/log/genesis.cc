@@ -119,7 +119,12 @@ absl::StatusOr<bool> HasClaims(Disk& disk, const std::string& dir) {
   return false;
 }
 
-absl::Status Damaged(const std::string& path) {
+// Nothing was found at `path`, but there are claims. Unless both were made since that look, it is
+// damage.
+absl::StatusOr<Genesis> FinishedMeanwhile(Disk& disk, const std::string& path) {
+  auto genesis = ReadFrom(disk, path);
+  if (genesis.ok() && genesis->has_value()) return **genesis;
+  if (!genesis.ok() && !absl::IsNotFound(genesis.status())) return genesis.status();
   return absl::DataLossError(
       absl::StrCat(path,
                    " is missing, torn or damaged, but epochs were claimed in its directory: "
@@ -169,7 +174,10 @@ absl::StatusOr<Attempt> TryToCreate(Disk& disk, const std::string& dir, const Ge
   if (!there.ok() && !absl::IsNotFound(there.status())) return there.status();
   auto claimed = HasClaims(disk, dir);
   if (!claimed.ok()) return claimed.status();
-  if (*claimed) return Damaged(path);
+  if (*claimed) {
+    auto theirs = FinishedMeanwhile(disk, path);
+    return theirs.ok() ? absl::StatusOr<Attempt>(Attempt::kTheirs) : theirs.status();
+  }
   if (there.ok()) {
     // Set aside, not removed: it may become valid between the look at it and this.
     const absl::Status aside =
@@ -199,7 +207,7 @@ absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir) {
   if (!genesis.ok() && !absl::IsNotFound(genesis.status())) return genesis.status();
   auto claimed = HasClaims(disk, dir);
   if (!claimed.ok()) return claimed.status();
-  if (*claimed) return Damaged(path);
+  if (*claimed) return FinishedMeanwhile(disk, path);
   return absl::NotFoundError(
       absl::StrCat("there is no ", path, genesis.ok() ? " that was finished" : "",
                    ": create the immortal first, or check that the right volume is mounted"));

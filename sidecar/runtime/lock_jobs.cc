@@ -16,10 +16,13 @@ absl::StatusOr<log::Genesis> OpenImmortal(Disk& disk, const Options& options,
                                           uint64_t now) {
   absl::StatusOr<log::Genesis> genesis = log::ReadGenesis(disk, dir);
   if (absl::IsNotFound(genesis.status()) && options.genesis == GenesisMode::kCreate) {
-    const absl::Status created =
-        log::CreateGenesis(disk, dir, {options.cluster, options.name, fresh, now});
-    if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
-    genesis = log::ReadGenesis(disk, dir);
+    // Whoever else creates it may be in the middle of that, or have been set aside by a third.
+    for (int i = 0; absl::IsNotFound(genesis.status()) && i < 16; ++i) {
+      const absl::Status created =
+          log::CreateGenesis(disk, dir, {options.cluster, options.name, fresh, now});
+      if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
+      genesis = log::ReadGenesis(disk, dir);
+    }
   }
   if (absl::IsNotFound(genesis.status())) {
     return absl::FailedPreconditionError(
@@ -207,8 +210,10 @@ absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoc
   return result;
 }
 
-absl::StatusOr<RecoveredLog> JoinLog(Disk& disk, const std::string& dir,
-                                     const core::Incarnation& incarnation) {
+namespace {
+
+absl::StatusOr<RecoveredLog> JoinLogOnce(Disk& disk, const std::string& dir,
+                                         const core::Incarnation& incarnation) {
   RecoveredLog result;
   auto newest = log::NewestClaim(disk, dir);
   if (!newest.ok()) return newest.status();
@@ -220,6 +225,18 @@ absl::StatusOr<RecoveredLog> JoinLog(Disk& disk, const std::string& dir,
   }
   result.size = MeasureLog(disk, dir);
   return result;
+}
+
+}  // namespace
+
+absl::StatusOr<RecoveredLog> JoinLog(Disk& disk, const std::string& dir,
+                                     const core::Incarnation& incarnation) {
+  // The leader may publish, and remove, faster than a large checkpoint is read: then nothing covers
+  // what is gone, until one looks again.
+  for (int attempt = 0;; ++attempt) {
+    auto joined = JoinLogOnce(disk, dir, incarnation);
+    if (attempt == 2 || !absl::IsDataLoss(joined.status())) return joined;
+  }
 }
 
 absl::StatusOr<RecoveredLog> RecoverFollowed(Disk& disk, const std::string& dir, Epoch epoch,
