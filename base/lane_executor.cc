@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <csignal>
@@ -25,9 +26,10 @@ const char* NameOfLane(Lane lane) { return kLaneNames.at(static_cast<size_t>(lan
 struct LaneExecutor::LaneThread {
   std::mutex mutex;
   std::condition_variable wake;
-  JobQueue queue;      // guarded by mutex
-  bool stop = false;   // guarded by mutex
-  bool ended = false;  // guarded by Shared::mutex
+  JobQueue queue;        // guarded by mutex
+  bool stop = false;     // guarded by mutex
+  bool ended = false;    // guarded by Shared::mutex
+  bool started = false;  // loop's thread
   std::jthread thread;
 };
 
@@ -107,6 +109,7 @@ void LaneExecutor::Run(Lane lane_id, Job& job) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  lane.started = true;
   lane.thread = std::jthread([shared = shared_, &lane] { shared->Work(lane); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(lane.thread.native_handle(), NameOfLane(lane_id));
@@ -149,6 +152,12 @@ std::vector<Lane> LaneExecutor::Stop(std::chrono::nanoseconds grace) {
     if (lane.thread.joinable()) lane.thread.join();
   }
   return stuck;
+}
+
+bool LaneExecutor::Ended() const {
+  const std::lock_guard lock(shared_->mutex);
+  return std::none_of(shared_->lanes.begin(), shared_->lanes.end(),
+                      [](const LaneThread& lane) { return lane.started && !lane.ended; });
 }
 
 }  // namespace semper

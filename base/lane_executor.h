@@ -33,6 +33,9 @@ class LaneExecutor final : public Executor {
   // end with _exit.
   std::vector<Lane> Stop(std::chrono::nanoseconds grace);
 
+  // After Stop: have the lanes that were stuck ended by now? Then their jobs may go.
+  bool Ended() const;
+
  private:
   struct Shared;
   struct LaneThread;

@@ -181,8 +181,13 @@ class CoordinatorThread {
     const bool led = life_->coordinator.Status().recovery_seconds > 0;
     const bool moves_on = reason == StopReason::kDrained || reason == StopReason::kHandedOver ||
                           reason == StopReason::kRejoin || reason == StopReason::kLostLock;
-    const bool refused = !moves_on && !led && IsRefusal(reason, why);
+    // What was there for an earlier life may be gone for a while: a volume that is mounted again.
+    const bool passes = opened_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
+    const bool refused = !moves_on && !led && !passes && IsRefusal(reason, why);
+    opened_ = opened_ || life_->coordinator.core() != nullptr;
     if (refused) refusal_ = std::string(why.message());
+    // Most are not stuck, but were in the middle of a write.
+    std::erase_if(stuck_, [](const auto& life) { return life->executor.Ended(); });
     if (refused || draining_ || reason == StopReason::kDrained || stuck_.size() >= kStuckLivesMax)
       return mailbox_.PostEnding({reason, why, refused});
     const std::chrono::nanoseconds now = loop_.Monotonic();
@@ -221,6 +226,7 @@ class CoordinatorThread {
   const std::chrono::nanoseconds claim_interval_;
   bool draining_ = false;
   bool stopped_ = false;
+  bool opened_ = false;  // an earlier life found its immortal
   std::chrono::nanoseconds began_{};
   milliseconds pause_{0};
   int losses_ = 0;

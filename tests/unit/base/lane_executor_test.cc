@@ -119,6 +119,22 @@ TEST(LaneExecutor, ReportsAStuckLaneAndCallsNobodyAfterStop) {
   loop.RunOnce(std::chrono::milliseconds(5));
 }
 
+TEST(LaneExecutor, SaysWhenAStuckLaneHasEnded) {
+  EpollLoop loop;
+  StuckWork stuck;
+  LaneExecutor executor(loop);
+  executor.Run(Lane::kCheckpoint, stuck.job);
+  stuck.began.get_future().wait();
+  EXPECT_EQ(executor.Stop(std::chrono::milliseconds(1)).size(), 1u);
+  EXPECT_FALSE(executor.Ended());
+  stuck.released.set_value();
+  const auto deadline = std::chrono::steady_clock::now() + kTooLong;
+  while (!executor.Ended() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(executor.Ended());
+}
+
 TEST(LaneExecutor, StopsAtOnceWhenNothingIsStuck) {
   EpollLoop loop;
   LaneExecutor executor(loop);
