@@ -62,6 +62,7 @@ void Follower::Tell(Epoch epoch, uint64_t batches) {
   if (epoch < told_epoch_ || (epoch == told_epoch_ && batches <= told_batches_)) return;
   told_epoch_ = epoch;
   told_batches_ = batches;
+  told_progress_ = true;
   again_ = true;
   RunWhenIdle();
 }
@@ -285,14 +286,22 @@ void Follower::Done() {
     wanted_ = false;
     return handler_.OnFollowFailed(status_);
   }
-  if (paused_) return handler_.OnFollowPaused(std::exchange(progressed_, false));
+  // A leader that commits is one, also where this member's view of the files is old.
+  const bool progressed = progressed_ || told_progress_;
+  if (paused_) {
+    progressed_ = told_progress_ = false;
+    return handler_.OnFollowPaused(progressed);
+  }
   if (!at_end_) return RunWhenIdle();
   // What looks odd is looked at again after a while, not as fast as the disk allows.
   const bool told_more = again_ && odd_looks_ == 0;
   if (!told_more) LookLater();
   // A look from before the stream broke stopped at what the leader had said. The next one, which
   // begins now, finds more in the files; that is no sign that the leader lives.
-  if (!outdated_) handler_.OnFollowed(newest_claim_, std::exchange(progressed_, false));
+  if (!outdated_) {
+    progressed_ = told_progress_ = false;
+    handler_.OnFollowed(newest_claim_, progressed);
+  }
   if (told_more) RunWhenIdle();
 }
 

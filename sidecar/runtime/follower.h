@@ -109,6 +109,7 @@ class Follower : public Job {
   std::unique_ptr<Timer> timer_;
   core::Epoch told_epoch_{};
   uint64_t told_batches_ = 0;
+  bool told_progress_ = false;  // since the handler was told
   std::chrono::nanoseconds claims_read_{};
   bool ahead_ = false;
 
