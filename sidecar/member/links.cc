@@ -78,9 +78,10 @@ class Links::Link : public Stream::Handler,
   }
 
   const std::string& member() const { return member_; }
+  uint64_t process() const { return process_; }
   // Forget what the address was: the list was read again.
   void TryAgain() {
-    if (!std::exchange(is_self_, false) || closed_) return;
+    if (!std::exchange(is_known_, false) || closed_) return;
     Dial();
   }
 
@@ -106,8 +107,8 @@ class Links::Link : public Stream::Handler,
       case FrameKind::kMemberRefused: {
         v1::MemberRefused refused;
         if (!parse(refused)) return Lost();
-        is_self_ = refused.reason() == v1::MemberRefused::SELF;
-        if (!is_self_) owner_.handler_.OnFellowRefused(refused);
+        is_known_ = refused.reason() == v1::MemberRefused::SELF;
+        if (!is_known_) owner_.handler_.OnFellowRefused(refused);
         if (!closed_) Lost();
         return;
       }
@@ -125,17 +126,24 @@ class Links::Link : public Stream::Handler,
   }
 
   void Welcomed(const v1::MemberWelcome& welcome) {
+    if (const auto older = owner_.Find(welcome.from().member())) {
+      // A second address of one process; or of another, whose turn comes when the older connection
+      // turns out to be dead.
+      is_known_ = older->process() == welcome.from().process();
+      return Lost();
+    }
     if (const std::string why = owner_.handler_.OnFellowFound(welcome.from()); !why.empty()) {
       SEMPER_LOG(kWarning, "{} is no fellow: {}", address_, why);
       return Lost();
     }
     member_ = welcome.from().member();
+    process_ = welcome.from().process();
     pause_ = kRedialFirst;
     timer_ = owner_.loop_.After(peer::kPingAfter, [this] { OnTimer(); });
   }
 
   void Redial() {
-    if (closed_ || is_self_) return;
+    if (closed_ || is_known_) return;
     redial_ = owner_.loop_.After(pause_, [this] { Dial(); });
     pause_ = std::min<std::chrono::nanoseconds>(pause_ * 2, kRedialMost);
   }
@@ -172,6 +180,7 @@ class Links::Link : public Stream::Handler,
   Links& owner_;
   const std::string address_;
   std::string member_;  // not empty: welcomed by this fellow
+  uint64_t process_ = 0;
   std::unique_ptr<Stream> stream_;
   std::optional<wire::FrameReader> reader_;
   wire::FrameWriter writer_;
@@ -180,7 +189,7 @@ class Links::Link : public Stream::Handler,
   std::unique_ptr<Timer> redial_;
   std::chrono::nanoseconds pause_ = kRedialFirst;
   bool closed_ = false;
-  bool is_self_ = false;
+  bool is_known_ = false;  // the address of this process itself, or of a fellow that has a link
   bool heard_ = false;
   int quiet_ = 0;
 };
@@ -219,17 +228,18 @@ void Links::Resolve() {
   });
 }
 
-void Links::SendTest(const std::string& member, const v1::MemberTest& test) {
-  for (auto& [address, link] : links_) {
-    if (link->member() == member)
-      return link->Push(FrameKind::kMemberTest, test.SerializeAsString());
-  }
+std::shared_ptr<Links::Link> Links::Find(const std::string& member) const {
+  const auto found = std::find_if(links_.begin(), links_.end(), [&](const auto& link) {
+    return link.second->member() == member;
+  });
+  return found == links_.end() ? nullptr : found->second;
 }
 
-bool Links::Connected(const std::string& member) const {
-  return std::any_of(links_.begin(), links_.end(),
-                     [&](const auto& link) { return link.second->member() == member; });
+void Links::SendTest(const std::string& member, const v1::MemberTest& test) {
+  if (const auto link = Find(member)) link->Push(FrameKind::kMemberTest, test.SerializeAsString());
 }
+
+bool Links::Connected(const std::string& member) const { return Find(member) != nullptr; }
 
 void Links::CloseAll() {
   closed_ = true;

@@ -46,6 +46,7 @@ class Links {
  private:
   class Link;
   void Resolve();
+  std::shared_ptr<Link> Find(const std::string& member) const;  // welcomed by it; null: none
 
   Loop& loop_;
   wire::ReadArena& arena_;
