@@ -3,9 +3,8 @@
 #include "base/hash.h"
 
 namespace semper::core {
-namespace {
 
-CoreOptions Options() {
+CoreOptions TestOptions() {
   CoreOptions options;
   options.cluster = "c";
   options.name = "shop/books";
@@ -23,8 +22,6 @@ FrameHeader FrameOf(const std::string& payload, size_t count) {
   return frame;
 }
 
-}  // namespace
-
 std::string Messages(const std::vector<std::string>& bodies) {
   std::string bytes;
   for (const std::string& body : bodies) {
@@ -41,7 +38,7 @@ Position After(const Position& before, const std::vector<std::string>& bodies) {
   return before.After(bodies.size(), bytes.size(), Crc32c(0, AsBytes(bytes)));
 }
 
-CoreTest::CoreTest() : core_(Options(), pool_, sink_) {}
+CoreTest::CoreTest(CoreOptions options) : core_(std::move(options), pool_, sink_) {}
 
 void CoreTest::Lead(Epoch epoch) {
   core_.Start();

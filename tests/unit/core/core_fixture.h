@@ -18,9 +18,14 @@ inline constexpr Slot kStock{1};           // the one peer that we send to
 std::string Messages(const std::vector<std::string>& bodies);
 Position After(const Position& before, const std::vector<std::string>& bodies);
 
+// Of a member that is alone, without checkpoints by policy.
+CoreOptions TestOptions();
+// A frame for this payload.
+FrameHeader FrameOf(const std::string& payload, size_t count);
+
 class CoreTest : public ::testing::Test {
  protected:
-  CoreTest();
+  explicit CoreTest(CoreOptions options = TestOptions());
 
   // ---- the lock and the log ----
   void Lead(Epoch epoch = Epoch{1});  // an empty history, no service
