@@ -78,6 +78,10 @@ class Acceptor::Connection : public Stream::Handler, public wire::FrameReader::C
   }
 
   Stream& stream() { return *stream_; }
+  size_t queued_bytes() const { return writer_.queued_bytes(); }
+  void GiveUp() {
+    if (!closed_) Lost();
+  }
   void Pause(bool pause) {
     if (is_member_ || !hello_seen_) return;
     stream_->PauseReading(pause);
@@ -249,6 +253,11 @@ void Acceptor::SendMember(ConnectionId id, FrameKind kind, const std::string& pa
   const auto found = connections_.find(Raw(id));
   if (found == connections_.end()) return;
   found->second->Push(kind, {}, arena_.pool().Copy(AsBytes(payload)));
+  if (found->second->queued_bytes() <= kSendQueueBytes) return;
+  // It says that it lives, but does not listen. The handler may be going through its listeners.
+  loop_.Post([weak = std::weak_ptr<Connection>(found->second)] {
+    if (const auto alive = weak.lock()) alive->GiveUp();
+  });
 }
 
 void Acceptor::SendAck(ConnectionId id, const core::Position& committed) {
