@@ -135,7 +135,8 @@ MemberState Coordinator::MakeState() const {
     state.set_reason(unfit);
     state.set_epoch(Raw(leader_epoch_));
     state.set_committed(Raw(core_->delivered()));
-    state.set_ready(follows && core_->contender().ready());
+    state.set_ready(follows && core_->contender().ready() &&
+                    link_.queued_bytes() < link::Server::kQueueHighBytes);
     state.set_leader(leader_);
   }
   state.set_volume_verified(volume_verified_);

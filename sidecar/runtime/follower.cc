@@ -77,15 +77,25 @@ void Follower::SetConnected(bool connected) {
 
 void Follower::LookLater() {
   const auto wait = connected_ ? place_.poll_connected : place_.poll_alone;
-  timer_ = loop_.After(wait, [this] { RunWhenIdle(); });
+  timer_ = loop_.After(wait, [this] {
+    timer_.reset();
+    if (running_ || !wanted_ || paused_) return;
+    waiting_ = !handler_.MayFeed();
+    Run();
+  });
 }
 
 void Follower::RunWhenIdle() {
   if (running_ || !wanted_ || paused_) return;
   waiting_ = !handler_.MayFeed();
-  if (waiting_) return;
+  if (!waiting_) return Run();
+  if (!timer_) LookLater();
+}
+
+void Follower::Run() {
   timer_.reset();
   running_ = true;
+  feeds_ = !waiting_;
   again_ = outdated_ = false;
   read_after_ = after_;
   job_epoch_ = told_epoch_;
@@ -201,10 +211,24 @@ absl::StatusOr<bool> Follower::EnterNewerHistory() {
     }
   }
   reader_.reset();
+  held_back_.reset();
   return true;
 }
 
+// For a service that takes nothing now: does the log move, and has somebody claimed?
+absl::Status Follower::LookOnly() {
+  at_end_ = true;
+  if (!place_.history.ranges.empty()) {
+    if (!reader_ || reader_at_ != read_after_) {
+      if (absl::Status s = OpenReader(); !s.ok()) return s;
+    }
+    if (absl::Status s = LearnCommitted(); !s.ok()) return s;
+  }
+  return EnterNewerHistory().status();
+}
+
 absl::Status Follower::ReadSome() {
+  if (!feeds_) return LookOnly();
   while (true) {
     if (!place_.history.ranges.empty()) {
       if (!reader_ || reader_at_ != read_after_) {

@@ -26,7 +26,7 @@ class Follower : public Job {
   class Handler {
    public:
     virtual ~Handler() = default;
-    virtual bool MayFeed() = 0;  // false: Resume() follows
+    virtual bool MayFeed() = 0;  // false: Resume() follows; until then it only looks
     virtual void OnFed(const core::FrameHeader& entry, const Buffer& payload) = 0;
     // The entries handed over last end this record of epoch `epoch`.
     virtual void OnRecordFollowed(core::Epoch epoch, uint64_t batch, const Chain& chain) = 0;
@@ -83,6 +83,8 @@ class Follower : public Job {
   };
 
   void RunWhenIdle();
+  void Run();
+  absl::Status LookOnly();
   void LookLater();
   absl::Status ReadSome();
   absl::Status OpenReader();
@@ -127,6 +129,7 @@ class Follower : public Job {
   uint64_t job_batches_ = 0;
   bool job_connected_ = false;
   bool read_claims_ = false;
+  bool feeds_ = false;
   Chunk* chunk_ = nullptr;
   uint32_t used_ = 0;
   size_t wanted_bytes_ = 0;
