@@ -1,3 +1,5 @@
+#include <map>
+
 #include "tests/unit/checkpoint/checkpoint_fixture.h"
 
 namespace semper::checkpoint {
@@ -34,6 +36,29 @@ TEST_F(CheckpointStore, RemovesTemporaryFilesOnly) {
   ASSERT_TRUE(RemoveUnfinished(disk_, kDir).ok());
   EXPECT_EQ(volume_.Files(), (std::vector<std::string>{CheckpointPath(kDir, Id(1, 1)),
                                                        CheckpointFolder(kDir) + "/notes.txt"}));
+}
+
+TEST_F(CheckpointStore, RemovesWhatDidNotGrowSinceTheLastLook) {
+  Publish(Id(1, 1));
+  Finished(Id(1, 2));
+  std::map<std::string, uint64_t> seen;
+  ASSERT_TRUE(RemoveAbandoned(disk_, kDir, seen).ok());
+  EXPECT_EQ(volume_.Files().size(), 2u);
+  ASSERT_TRUE(RemoveAbandoned(disk_, kDir, seen).ok());
+  EXPECT_EQ(volume_.Files(), (std::vector<std::string>{CheckpointPath(kDir, Id(1, 1))}));
+}
+
+TEST_F(CheckpointStore, LeavesWhatAFellowStillWrites) {
+  auto writer = CheckpointWriter::Create(disk_, kDir, Header(Id(1, 2)), 1);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->SetService({}).ok());
+  std::map<std::string, uint64_t> seen;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(RemoveAbandoned(disk_, kDir, seen).ok());
+    ASSERT_TRUE((*writer)->AddChunk(std::vector<std::byte>(3u << 20)).ok());
+  }
+  EXPECT_TRUE((*writer)->Finish().ok());
+  EXPECT_TRUE((*writer)->Publish().ok());
 }
 
 TEST_F(CheckpointStore, KeepsTheNewest) {

@@ -31,6 +31,40 @@ TEST(Genesis, SurvivesACrashOnceCreated) {
   EXPECT_EQ(*NewestClaim(disk, kDir), core::Epoch{0});
 }
 
+TEST(Genesis, ThatAFellowFinishesDuringTheLookIsNoDamage) {
+  MemoryDisk disk;
+  Create(disk);
+  const std::string claims = absl::StrCat(kDir, "/claims");
+  const MemoryDisk::Bytes genesis = disk.At(kPath);
+  disk.At(kPath).clear();  // the fellow has begun it
+  bool finished = false;
+  disk.before = [&](const std::string& operation, const std::string& path) {
+    if (operation != "read" || path != claims || std::exchange(finished, true))
+      return absl::OkStatus();
+    disk.At(kPath) = genesis;
+    return CreateClaim(disk, kDir, core::Epoch{1}, {.member = "m"});
+  };
+  auto read = ReadGenesis(disk, kDir);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->incarnation, TestGenesis().incarnation);
+}
+
+TEST(Genesis, ThatAFellowFinishesDuringTheCreationIsTheirs) {
+  MemoryDisk disk;
+  Create(disk);
+  const std::string claims = absl::StrCat(kDir, "/claims");
+  const MemoryDisk::Bytes genesis = disk.At(kPath);
+  disk.At(kPath).clear();
+  bool finished = false;
+  disk.before = [&](const std::string& operation, const std::string& path) {
+    if (operation != "read" || path != claims || std::exchange(finished, true))
+      return absl::OkStatus();
+    disk.At(kPath) = genesis;
+    return CreateClaim(disk, kDir, core::Epoch{1}, {.member = "m"});
+  };
+  EXPECT_TRUE(absl::IsAlreadyExists(CreateGenesis(disk, kDir, Other())));
+}
+
 TEST(Genesis, IsCreatedOnce) {
   MemoryDisk disk;
   Create(disk);
