@@ -37,7 +37,7 @@ void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest, bool own) {
   if (!options_.alone && phase_ == Phase::kReadingClaims) {
     own_last_ = own;
     phase_ = Phase::kJoining;
-    if (waiting_hello_) sink_.Join();
+    if (waiting_hello_) BeginJoining();
     return;
   }
   if (phase_ == Phase::kChecking && moved) {

@@ -288,6 +288,7 @@ class Core {
   void AdmitControl(const v1::Control& control);
   void AdmitStart(const v1::ServiceHello& hello);
   void LoadCheckpoint(Recovered& recovered);
+  void BeginJoining();
   void Contend();
   void BeginLeading();
   void Diverged(const absl::Status& why);
@@ -335,6 +336,7 @@ class Core {
   bool note_due_ = false;
   uint64_t written_at_ = 0;  // steady
   bool draining_ = false;
+  bool joining_ = false;  // Join is under way
 
   // Log and commit.
   ReplicatedState state_;  // at the last admitted input

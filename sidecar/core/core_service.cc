@@ -15,7 +15,7 @@ constexpr size_t kCopyHeldBytes = 4096;
 void Core::OnServiceHello(const v1::ServiceHello& hello) {
   waiting_hello_ = hello;
   service_phase_ = ServicePhase::kWaiting;
-  if (phase_ == Phase::kJoining) return sink_.Join();
+  if (phase_ == Phase::kJoining) return BeginJoining();
   // A standby that follows has lost none, so an earlier one was refused.
   if (phase_ == Phase::kLeading || phase_ == Phase::kFollowing) GreetWaitingService();
 }

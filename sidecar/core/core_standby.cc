@@ -12,7 +12,14 @@ namespace {
 constexpr uint64_t kReadyBacklogInputs = 100'000;
 }  // namespace
 
+// A service that is replaced while its coordinator joins finds it joining already.
+void Core::BeginJoining() {
+  if (std::exchange(joining_, true)) return;
+  sink_.Join();
+}
+
 void Core::OnJoined(absl::StatusOr<Recovered> joined) {
+  joining_ = false;
   if (phase_ != Phase::kJoining) return;
   if (!joined.ok()) {
     return StopBecause(
