@@ -19,7 +19,7 @@ using std::chrono::seconds;
 volatile std::sig_atomic_t interrupted = 0;
 
 constexpr uint32_t kClientsOfEach = 4;  // immortal
-constexpr seconds kLiveLimit{60};       // until every immortal has answered for the first time
+constexpr seconds kLiveLimit{240};      // until every immortal has answered for the first time
 constexpr seconds kHealed{8};           // load goes on after the chaos
 constexpr seconds kHealLimit{90};
 constexpr seconds kRestLimit{90};
@@ -177,7 +177,7 @@ absl::Status Campaign::WaitUntilLive() {
 
 absl::Status Campaign::RunChaos() {
   const std::vector<FaultKind> kinds = Chosen(Chaos::Possible(*cluster_, *volume_), options_.only);
-  const Clock::time_point end = begun_ + length_;
+  const Clock::time_point end = Clock::now() + length_;
   FaultPlan plan(options_.seed, kinds.empty() ? std::vector{FaultKind::kShiftClock} : kinds,
                  options_.every);
   Fault next = plan.Next();
