@@ -168,7 +168,7 @@ bool Stack::Start(std::string& why) {
 
 pid_t Stack::Victim(Role role, bool whole, size_t member) {
   const Process& one = process(role, member);
-  if (!one.running()) return 0;
+  if (!one.running() || slot(role, member).wish != Wish::kRuns) return 0;
   return IsCoordinator(role) || whole ? one.pid() : one.Child();
 }
 
@@ -202,16 +202,13 @@ void Stack::SignalMember(bool orders, size_t member, int number) {
 }
 
 bool Stack::RestartOne(Slot& one, std::string& why) {
-  if (one.wish == Wish::kKilled) {
-    one.process->Kill();  // collects it
-  } else {
-    const std::optional<int> status = one.process->Reap();
-    if (!status) return true;
-    if (one.wish == Wish::kRuns || *status != 0) {
-      why = fmt::format("{} {} {}", one.name, DescribeStatus(*status),
-                        one.wish == Wish::kRuns ? "though nobody killed it" : "after SIGTERM");
-      return false;
-    }
+  // One that is in the middle of a sync dies when the disk lets it go; nobody waits for that here.
+  const std::optional<int> status = one.process->Reap();
+  if (!status) return true;
+  if (one.wish == Wish::kRuns || (one.wish == Wish::kTerminated && *status != 0)) {
+    why = fmt::format("{} {} {}", one.name, DescribeStatus(*status),
+                      one.wish == Wish::kRuns ? "though nobody killed it" : "after SIGTERM");
+    return false;
   }
   one.wish = Wish::kRuns;
   if (one.process->Start()) return true;

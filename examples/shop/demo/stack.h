@@ -85,8 +85,9 @@ class Stack {
   void Freeze(bool orders, size_t member) { SignalMember(orders, member, SIGSTOP); }
   void Thaw(bool orders, size_t member) { SignalMember(orders, member, SIGCONT); }
 
-  // Starts again whatever was killed or terminated. False with a sentence in `why` if a process has
-  // ended that nobody asked to, or not in the way that it should.
+  // Starts again whatever was killed or terminated and has ended by now; to be called again and
+  // again. False with a sentence in `why` if a process has ended that nobody asked to, or not in
+  // the way that it should.
   bool RestartDead(std::string& why);
 
  private:

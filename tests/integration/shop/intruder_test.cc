@@ -61,9 +61,12 @@ TEST_F(IntruderTest, HalfOpenConnectionsTakeNobodysPlace) {
   }
   // The two must be able to connect anew while they stay open.
   ASSERT_TRUE(stack_->Kill(Role::kStockCoordinator, false));
-  std::string why;
-  ASSERT_TRUE(stack_->RestartDead(why)) << why;
-  EXPECT_TRUE(WaitForOrders(20'000));
+  const uint64_t goal = Settled() + 20'000;
+  EXPECT_TRUE(WaitFor([&] {
+    std::string why;
+    EXPECT_TRUE(stack_->RestartDead(why)) << why;
+    return Settled() >= goal;
+  }));
 }
 
 TEST_F(IntruderTest, GarbageOnTheServiceSocketDoesNotReplaceTheService) {
