@@ -58,6 +58,9 @@ runtime::Options Member::OptionsFor(Life& life) {
   options.checkpoint_every_bytes = 4096 + random_.Skewed(1u << 20);
   if (!alone) {
     options.members = world_.addresses_[immortal_.name()];
+    // A standby holds what the leader may hold, and what was acknowledged since the last note; it
+    // has room for twice the former.
+    options.ack_note_bytes = std::min(options.ack_note_bytes, options.held_output_bytes_max);
     options.silence_limit = Nanos(200 * kMillisecond + random_.Skewed(800 * kMillisecond));
     options.still_limit = Nanos(5 * kMillisecond + random_.Skewed(30 * kMillisecond));
     options.claim_not_before = Nanos(claim_not_before_);
@@ -79,7 +82,8 @@ void Member::Start() {
   const uint64_t number = next_life_++;
   lives_.push_back(std::make_unique<Life>());
   Life& life = *lives_.back();
-  const std::string process = absl::StrCat(machine_, immortal_.alone() ? "-" : ".", number);
+  const std::string process = immortal_.alone() ? absl::StrCat(immortal_.name(), "-", number)
+                                                : absl::StrCat("sim/", name_, ".", number);
   life.serial = ++world_.lives_;
   life.began = world_.scheduler_.now();
   life.link = absl::StrCat("unix:/run/", process);

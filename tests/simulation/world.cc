@@ -135,11 +135,13 @@ std::string World::WhatIsNotQuiet(Immortal& immortal) {
     if (other == nullptr || other->process->dead() || other->coordinator->core() == nullptr)
       return absl::StrCat("member ", member->name(), " is down");
     const core::Core& standby = *other->coordinator->core();
-    if (standby.phase() != core::Core::Phase::kFollowing || standby.done() != core.appended()) {
+    // What its service has done it tells now and then.
+    const uint64_t did = other->service ? other->service->index() : 0;
+    if (standby.phase() != core::Core::Phase::kFollowing || did != Raw(core.appended())) {
       return absl::StrCat(other->process->name(), " is in phase ",
                           static_cast<int>(standby.phase()), ", delivered ",
-                          Raw(standby.delivered()), " and did ", Raw(standby.done()), " of ",
-                          Raw(core.appended()));
+                          Raw(standby.delivered()), " of ", Raw(core.appended()),
+                          ", its service is at ", did);
     }
   }
   return "";
