@@ -208,7 +208,6 @@ void World::CountVolume(Immortal& immortal) {
   Count(Situation::kTornWrite, c.writes_torn);
   immortal.CountFiles();
   if (immortal.alone()) return;
-  Count(Situation::kStaleRead, c.reads_stale + c.names_stale);
   Count(Situation::kLateWrite, c.writes_late);
   Count(Situation::kServerRestartLostWrites, c.sync_errors_owed);
 }
