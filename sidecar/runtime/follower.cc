@@ -87,6 +87,7 @@ void Follower::LookLater() {
 
 void Follower::RunWhenIdle() {
   if (running_ || !wanted_ || paused_) return;
+  if (odd_looks_ > 0 && timer_) return;  // not as often as something is told
   waiting_ = !handler_.MayFeed();
   if (!waiting_) return Run();
   if (!timer_) LookLater();
