@@ -70,7 +70,8 @@ class Stranger : public Stream::Handler {
 
 class AcceptorTest : public ::testing::Test {
  protected:
-  AcceptorTest() : acceptor_(server_.loop(), arena_, recorder_) {
+  explicit AcceptorTest(MemberHandler* members = nullptr)
+      : acceptor_(server_.loop(), arena_, recorder_, members) {
     EXPECT_TRUE(acceptor_.Listen(kAddress).ok());
     dial_ = client_.loop().Dial(kAddress, std::chrono::seconds(1),
                                 [this](absl::StatusOr<std::unique_ptr<Stream>> s) {
@@ -207,6 +208,137 @@ TEST_F(AcceptorTest, PausedFramesComeAfterThePause) {
   acceptor_.PauseReading(false);
   RunFor(std::chrono::milliseconds(100));
   EXPECT_THAT(recorder_.frames, ::testing::ElementsAre(1, 2));
+}
+
+// ---- fellow members on the same port ----
+
+class FellowRecorder : public MemberHandler {
+ public:
+  void OnMemberHello(ConnectionId connection, const v1::MemberHello& hello) override {
+    hellos.push_back(hello.from().member());
+    last = connection;
+  }
+  void OnMemberFrame(ConnectionId, const FrameHeader& frame, const Buffer&) override {
+    frames.push_back(frame.kind);
+  }
+  void OnMemberLost(ConnectionId) override { ++lost; }
+
+  std::vector<std::string> hellos;
+  std::vector<FrameKind> frames;
+  int lost = 0;
+  ConnectionId last{};
+};
+
+struct WithFellows {
+  FellowRecorder fellows_;
+};
+
+class MemberConnectionTest : private WithFellows, public AcceptorTest {
+ protected:
+  MemberConnectionTest() : AcceptorTest(&fellows_) {}
+
+  static std::string MemberHello() {
+    v1::MemberHello hello;
+    hello.mutable_from()->set_member("two");
+    return Frame(FrameKind::kMemberHello, hello.SerializeAsString());
+  }
+  void IsWelcomed() {
+    stranger_.Say(MemberHello());
+    RunFor(std::chrono::milliseconds(100));
+    acceptor_.WelcomeMember(fellows().last, {});
+  }
+  FellowRecorder& fellows() { return fellows_; }
+};
+
+TEST_F(AcceptorTest, WithoutFellowsKnowsNoMemberHello) {
+  stranger_.Say(Frame(FrameKind::kMemberHello, ""));
+  RunFor(std::chrono::milliseconds(100));
+  ASSERT_TRUE(Refused().has_value());
+  EXPECT_TRUE(stranger_.closed);
+}
+
+TEST_F(MemberConnectionTest, IsToldByItsFirstFrame) {
+  stranger_.Say(MemberHello());
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_THAT(fellows().hellos, ::testing::ElementsAre("two"));
+  EXPECT_TRUE(recorder_.hellos.empty());
+}
+
+TEST_F(MemberConnectionTest, LeavesPeersAsTheyAre) {
+  stranger_.Say(Hello());
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_THAT(recorder_.hellos, ::testing::ElementsAre("test/sender"));
+  EXPECT_TRUE(fellows().hellos.empty());
+}
+
+TEST_F(MemberConnectionTest, BringsTestsBehindTheWelcome) {
+  IsWelcomed();
+  stranger_.Say(Frame(FrameKind::kMemberTest, ""));
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_THAT(fellows().frames, ::testing::ElementsAre(FrameKind::kMemberTest));
+}
+
+TEST_F(MemberConnectionTest, BringsNothingBeforeTheWelcome) {
+  stranger_.Say(MemberHello() + Frame(FrameKind::kMemberTest, ""));
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_TRUE(fellows().frames.empty());
+  EXPECT_TRUE(stranger_.closed);
+  EXPECT_EQ(fellows().lost, 1);
+}
+
+TEST_F(MemberConnectionTest, BringsNoMessagesOfPeers) {
+  IsWelcomed();
+  stranger_.Say(Frame(FrameKind::kMessages, std::string("\1\0\0\0x", 5), 1, 1));
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_TRUE(recorder_.frames.empty());
+  EXPECT_TRUE(stranger_.closed);
+  EXPECT_EQ(fellows().lost, 1);
+}
+
+TEST_F(MemberConnectionTest, TakesNoFrameOfTheSizeOfMessages) {
+  IsWelcomed();
+  stranger_.Say(
+      Frame(FrameKind::kMemberTest, std::string(kHandshakeBytesMax + 1, 'x')).substr(0, 48));
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_TRUE(stranger_.closed);
+}
+
+TEST_F(MemberConnectionTest, IsHeardWhilePeersArePaused) {
+  acceptor_.PauseReading(true);
+  IsWelcomed();
+  EXPECT_THAT(fellows().hellos, ::testing::ElementsAre("two"));
+  stranger_.Say(Frame(FrameKind::kMemberTest, ""));
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_THAT(fellows().frames, ::testing::SizeIs(1));
+}
+
+TEST_F(MemberConnectionTest, EndsWhenTheFellowFallsSilent) {
+  IsWelcomed();
+  RunFor(kQuietLimit + std::chrono::seconds(2));
+  EXPECT_TRUE(stranger_.closed);
+  EXPECT_EQ(fellows().lost, 1);
+}
+
+TEST_F(MemberConnectionTest, EndsWhenTheFellowDoesNotRead) {
+  IsWelcomed();
+  stranger_.stream->PauseReading(true);
+  const std::string state(1000, 's');
+  for (int i = 0; i < 20'000 && fellows().lost == 0; ++i) {
+    acceptor_.SendMember(fellows().last, FrameKind::kMemberState, state);
+    if (i % 100 == 0) RunFor(std::chrono::microseconds(100));
+  }
+  EXPECT_EQ(fellows().lost, 1);
+}
+
+TEST_F(MemberConnectionTest, IsToldWhyItIsRefused) {
+  stranger_.Say(MemberHello());
+  RunFor(std::chrono::milliseconds(100));
+  v1::MemberRefused refused;
+  refused.set_text("two processes call themselves two");
+  acceptor_.RefuseMember(fellows().last, refused);
+  RunFor(std::chrono::milliseconds(100));
+  EXPECT_THAT(stranger_.heard, HasSubstr("two processes call themselves two"));
+  EXPECT_EQ(fellows().lost, 0);
 }
 
 }  // namespace
