@@ -391,8 +391,11 @@ void Daemon::OnSignal(int number) {
 void Daemon::OnEnding(const Ending& ending) {
   if (exit_code_) return;
   const std::string why(ending.why.message());
-  if (ending.reason == core::StopReason::kDrained ||
-      (draining_ && ending.reason == core::StopReason::kHandedOver)) {
+  // Asked to stop, a member that led no more, or only followed, has nothing left to finish.
+  const bool leads_no_more = ending.reason == core::StopReason::kHandedOver ||
+                             ending.reason == core::StopReason::kRejoin ||
+                             ending.reason == core::StopReason::kLostLock;
+  if (ending.reason == core::StopReason::kDrained || (draining_ && leads_no_more)) {
     SEMPER_LOG(kInfo, "drained");
     return EndService(kExitOk);
   }

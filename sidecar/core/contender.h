@@ -35,7 +35,8 @@ class Contender {
   void OnInput() { handed_over_ = false; }
   // The newest claim is this member's own, of an earlier life, and was sealed; or there is none.
   void OnOwnLast() { own_last_ = true; }
-  // Somebody else was faster, or the claim that was about to be made is there: wait for its owner.
+  // Somebody else was faster, or the claim that was about to be made is there: wait for its owner,
+  // longer each time that a claim is followed by another one and by nothing else.
   void OnOtherClaim(uint64_t now);
 
   // Caught up, with a service that is ready; not while joining.
@@ -64,6 +65,7 @@ class Contender {
   uint64_t progress_ = 0;     // when the log last showed something new
   bool looked_ = false;
   uint64_t looked_at_ = 0;  // the last look
+  uint32_t claims_in_a_row_ = 0;  // by others, since the log last showed a record
   std::string unfit_;
 };
 

@@ -136,7 +136,7 @@ absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
     if (absl::Status s = MakeBucket(disk, dir, bucket); !s.ok()) return s;
   } else if (Raw(epoch) == 1) {
     // From here on the genesis cannot be made again.
-    if (absl::Status s = SettleGenesis(disk, dir); !s.ok()) return s;
+    if (absl::Status s = SettleGenesis(disk, dir).status(); !s.ok()) return s;
   } else {
     // The claim before this one may have been seen in a cache only: should its owner have been
     // killed before the sync, a power loss could leave this claim and take that one, and no epoch

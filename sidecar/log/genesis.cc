@@ -213,14 +213,33 @@ absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir) {
                    ": create the immortal first, or check that the right volume is mounted"));
 }
 
-absl::Status SettleGenesis(Disk& disk, const std::string& dir) {
+absl::StatusOr<Genesis> SettleGenesis(Disk& disk, const std::string& dir) {
+  auto genesis = ReadGenesis(disk, dir);
+  if (!genesis.ok()) return genesis;
+  auto claimed = HasClaims(disk, dir);
+  if (!claimed.ok()) return claimed.status();
+  if (*claimed) return genesis;
+  const auto being_made = absl::UnavailableError(
+      absl::StrCat(dir, "/genesis is being made by somebody else at this moment; try again"));
   {
-    auto file = disk.Open(absl::StrCat(dir, "/genesis"), OpenMode::kReadFresh);
+    // First opened, then compared: should another file come to this path meanwhile, it is not the
+    // one that is written to.
+    auto file = disk.Open(absl::StrCat(dir, "/genesis"), OpenMode::kWrite);
+    if (absl::IsNotFound(file.status())) return being_made;
     if (!file.ok()) return file.status();
-    if (absl::Status s = (*file)->Sync(); !s.ok()) return s;
+    std::string text = Encode(*genesis);
+    std::string there(text.size(), '\0');
+    const auto bytes =
+        (*file)->ReadAt(0, {reinterpret_cast<std::byte*>(there.data()), there.size()});
+    if (!bytes.ok()) return bytes.status();
+    if (*bytes != text.size() || there != text) return being_made;
+    if (absl::Status s = WriteTextFile(**file, text); !s.ok()) return s;
   }
   if (absl::Status s = disk.SyncDir(dir); !s.ok()) return s;
-  return ReadGenesis(disk, dir).status();
+  auto again = ReadGenesis(disk, dir);
+  if (absl::IsNotFound(again.status())) return being_made;
+  if (again.ok() && again->incarnation != genesis->incarnation) return being_made;
+  return again;
 }
 
 absl::Status CreateGenesis(Disk& disk, const std::string& dir, const Genesis& genesis) {

@@ -23,10 +23,11 @@ struct Genesis {
 // FAILED_PRECONDITION: written by a newer version.
 absl::StatusOr<Genesis> ReadGenesis(Disk& disk, const std::string& dir);
 
-// Makes a genesis that can be read durable: who wrote it may have been killed before its sync.
-// Before the first claim; then reads it again, past every cache. Errors as ReadGenesis, and of the
-// syncs.
-absl::Status SettleGenesis(Disk& disk, const std::string& dir);
+// The genesis, durable. As long as nothing is claimed it may be one whose creator was killed before
+// its sync, and that a power loss of the server takes from who has read it: its bytes are written
+// once more, since a sync makes durable only what this machine wrote. Errors as ReadGenesis, and of
+// the disk.
+absl::StatusOr<Genesis> SettleGenesis(Disk& disk, const std::string& dir);
 
 // Makes `dir` (<log directory>/<namespace>/<name>, of which the log directory exists), claims/0,
 // log, checkpoints and the genesis, durably. Exactly one of several concurrent creators succeeds;

@@ -256,7 +256,9 @@ void Coordinator::AnswerNext() {
                     if (stopped_) return;
                     acceptor_.SendMember(connection, core::FrameKind::kMemberTest,
                                          answer->SerializeAsString());
-                    if (answer->step() == v1::MemberTest::VERDICT) OnVerdict(*answer);
+                    // Whose files they were is gone, and its next life may have removed them.
+                    const bool gone = !listeners_.contains(Raw(connection));
+                    if (!gone && answer->step() == v1::MemberTest::VERDICT) OnVerdict(*answer);
                     AnswerNext();
                   });
   executor_.Run(Lane::kHousekeeping, answer_job_);

@@ -31,6 +31,8 @@ absl::StatusOr<log::Genesis> OpenImmortal(Disk& disk, const Options& options,
                      "). If it is new, create it: semper-sidecar create, or --genesis=create. If "
                      "it is not, the wrong volume is mounted"));
   }
+  // What stands in every segment must not change any more.
+  if (genesis.ok()) genesis = log::SettleGenesis(disk, dir);
   if (!genesis.ok()) return genesis.status();
   if (genesis->name != options.name) {
     return absl::FailedPreconditionError(absl::StrCat(dir, "/genesis belongs to ", genesis->name,

@@ -84,5 +84,31 @@ TEST(CachedNames, NoClaimOutlivesTheGenesis) {
   }
 }
 
+// The same where the genesis came from another machine: a sync by who only read it does nothing for
+// it, and the storage server forgets what nobody synced.
+TEST(CachedNames, NoClaimOutlivesAGenesisOfAnotherMachine) {
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    sim::SimScheduler scheduler(seed);
+    sim::SimVolume volume(scheduler);
+    volume.AddMachine("m1");
+    volume.AddMachine("m2");
+    SimDisk first(volume, "first", "m1");
+    ASSERT_TRUE(first.MakeDir("/volume").ok());
+    ASSERT_TRUE(first.SyncDir("/").ok());
+    volume.AddFault({.kind = sim::FaultKind::kIoError,
+                     .operations = static_cast<sim::DiskOps>(sim::DiskOp::kSync),
+                     .path_part = "genesis",
+                     .times = 1});
+    ASSERT_FALSE(log::CreateGenesis(first, kDir, {.cluster = "c", .name = "shop/orders"}).ok());
+    scheduler.RunUntil(sim::kSecond * 60);  // written back, if the failed sync did not drop it
+    SimDisk second(volume, "second", "m2");
+    if (!log::ReadGenesis(second, kDir).ok()) continue;
+    ASSERT_TRUE(log::CreateClaim(second, kDir, core::Epoch{1}, {}).ok());
+    volume.RestartServer();
+    const auto genesis = log::ReadGenesis(second, kDir);
+    ASSERT_TRUE(genesis.ok()) << "seed " << seed << ": " << genesis.status();
+  }
+}
+
 }  // namespace
 }  // namespace semper::fault

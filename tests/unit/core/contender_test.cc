@@ -118,11 +118,11 @@ TEST(Contender, ANewerClaimOfSomebodyElseEndsAllShortWaits) {
   EXPECT_EQ(contender.When(), 1600u);
 }
 
-TEST(Contender, TheBackOffOfAnEarlierLifeGoesBeforeAll) {
+TEST(Contender, TheBackOffOfAnEarlierLifeGoesBeforeTheOwnLastEpoch) {
   ContenderOptions options = kOptions;
   options.not_before_nanos = 5000;
   Contender contender = Ready(options);
-  contender.OnHandOver();
+  contender.OnOwnLast();
   EXPECT_EQ(contender.When(), 5000u);
 }
 
@@ -154,6 +154,28 @@ TEST(Contender, LooksAgainAfterAPauseOfItsOwn) {
   Contender contender = Ready();
   EXPECT_FALSE(contender.MustLook(130));
   EXPECT_TRUE(contender.MustLook(131));
+}
+
+TEST(Contender, OwesNoBackOffToALeaderThatNamedIt) {
+  Contender contender({.silence_nanos = 1000, .still_nanos = 30, .not_before_nanos = 5000});
+  contender.SetReady(true);
+  contender.OnLooked(100, true);
+  contender.OnHandOver();
+  EXPECT_EQ(contender.When(), 0u);
+}
+
+TEST(Contender, WaitsLongerEachTimeThatAClaimIsFollowedByNothingButAClaim) {
+  Contender contender({.silence_nanos = 1000, .still_nanos = 30});
+  contender.SetReady(true);
+  contender.OnLooked(100, true);
+  contender.OnOtherClaim(200);
+  EXPECT_EQ(contender.When(), 1200u);
+  contender.OnOtherClaim(300);
+  EXPECT_EQ(contender.When(), 2300u);
+  contender.OnOtherClaim(400);
+  EXPECT_EQ(contender.When(), 4400u);
+  contender.OnLooked(500, true);
+  EXPECT_EQ(contender.When(), 1500u);
 }
 
 }  // namespace
