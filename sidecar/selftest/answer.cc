@@ -36,6 +36,7 @@ absl::StatusOr<bool> Collide(Disk& disk, const std::string& dir, const std::stri
   return file.ok();
 }
 
+// As Collide.
 absl::StatusOr<bool> Do(Disk& disk, const std::string& dir, const v1::MemberTest& ask) {
   if (!IsOurs(ask.file()) || ask.bytes().size() > kBytesMax) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -68,7 +69,7 @@ v1::MemberTest Answer(Disk& disk, const std::string& immortal_dir, const v1::Mem
   answer.set_step(v1::MemberTest::DONE);
   answer.set_round(ask.round());
   answer.set_file(ask.file());
-  const std::string dir = DirOf(immortal_dir);
+  const std::string dir = DirOf(immortal_dir, PairIn(ask.file()));
   const absl::StatusOr<bool> broken = Do(disk, dir, ask);
   if (!broken.ok()) {
     answer.set_error(std::string(broken.status().message()));

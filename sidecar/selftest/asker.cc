@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "sidecar/selftest/files.h"
@@ -32,9 +31,8 @@ Asker::Asker(Disk& disk, const std::string& immortal_dir, uint64_t run, std::str
              std::string_view answerer)
     : disk_(disk),
       immortal_dir_(immortal_dir),
-      dir_(DirOf(immortal_dir)),
-      pair_prefix_(PairPrefix(asker, answerer)),
-      run_prefix_(RunPrefix(pair_prefix_, run)) {}
+      dir_(DirOf(immortal_dir, PairOf(asker, answerer))),
+      run_prefix_(RunPrefix(PairOf(asker, answerer), run)) {}
 
 std::string Asker::Name(std::string_view part) const { return FileName(run_prefix_, round_, part); }
 
@@ -64,18 +62,21 @@ v1::MemberTest Asker::Refuse(Broken broken, std::string_view part) const {
   return Verdict(part, VerdictText(broken, dir_, round_, Name(part)));
 }
 
-absl::Status Asker::MakeDirectory() {
-  absl::Status made = disk_.MakeDir(dir_);
-  if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-  return disk_.SyncDir(immortal_dir_);
+absl::Status Asker::MakeDirectories() {
+  const std::string top = TopOf(immortal_dir_);
+  for (const auto& [dir, parent] : {std::pair{top, immortal_dir_}, {dir_, top}}) {
+    absl::Status made = disk_.MakeDir(dir);
+    if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+    if (absl::Status status = disk_.SyncDir(parent); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::MemberTest> Asker::Begin() {
-  if (absl::Status status = MakeDirectory(); !status.ok()) return status;
+  if (absl::Status status = MakeDirectories(); !status.ok()) return status;
   auto names = disk_.List(dir_);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
-    if (!absl::StartsWith(name, pair_prefix_)) continue;
     const absl::Status removed = disk_.Remove(absl::StrCat(dir_, "/", name));
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
   }

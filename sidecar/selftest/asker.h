@@ -30,7 +30,7 @@ class Asker {
   Asker(Disk& disk, const std::string& immortal_dir, uint64_t run, std::string_view asker,
         std::string_view answerer);
 
-  // Makes the directory of the self-test, removes what a dead run of these two left in it, and
+  // Makes the directory of these two, removes what a dead run of theirs left in it, and
   // begins the first round.
   absl::StatusOr<v1::MemberTest> Begin();
 
@@ -41,7 +41,7 @@ class Asker {
   // What has been asked for, and what is checked when it is done.
   enum class Stage { kCreateListed, kCreateRecord, kAppend, kOverwrite, kTakeMine };
 
-  absl::Status MakeDirectory();
+  absl::Status MakeDirectories();
   absl::StatusOr<v1::MemberTest> BeginRound(uint64_t round);
   absl::Status CheckAbsent();
   absl::StatusOr<v1::MemberTest> OnListedCreated();
@@ -62,7 +62,6 @@ class Asker {
   Disk& disk_;
   const std::string immortal_dir_;
   const std::string dir_;
-  const std::string pair_prefix_;
   const std::string run_prefix_;
   uint64_t round_ = 0;
   Stage stage_ = Stage::kCreateListed;

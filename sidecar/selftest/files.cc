@@ -18,18 +18,24 @@ absl::string_view Text(std::string_view text) { return {text.data(), text.size()
 
 }  // namespace
 
-std::string DirOf(const std::string& immortal_dir) {
+std::string TopOf(const std::string& immortal_dir) {
   return absl::StrCat(immortal_dir, "/selftest");
 }
 
-std::string PairPrefix(std::string_view asker, std::string_view answerer) {
-  const std::string both = absl::StrCat(Text(asker), "\n", Text(answerer));
-  return absl::StrFormat("%08x-", Crc32c(0, std::as_bytes(std::span(both))));
+std::string DirOf(const std::string& immortal_dir, std::string_view pair) {
+  return absl::StrCat(TopOf(immortal_dir), "/", Text(pair));
 }
 
-std::string RunPrefix(std::string_view pair_prefix, uint64_t run) {
-  return absl::StrFormat("%s%016x-", Text(pair_prefix), run);
+std::string PairOf(std::string_view asker, std::string_view answerer) {
+  const std::string both = absl::StrCat(Text(asker), "\n", Text(answerer));
+  return absl::StrFormat("%08x", Crc32c(0, std::as_bytes(std::span(both))));
 }
+
+std::string RunPrefix(std::string_view pair, uint64_t run) {
+  return absl::StrFormat("%s-%016x-", Text(pair), run);
+}
+
+std::string_view PairIn(std::string_view name) { return name.substr(0, name.find('-')); }
 
 std::string FileName(std::string_view run_prefix, uint64_t round, std::string_view part) {
   return absl::StrCat(Text(run_prefix), round, "-", Text(part));
@@ -40,7 +46,7 @@ std::string SiblingOf(std::string_view name, std::string_view part) {
 }
 
 bool IsOurs(std::string_view name) {
-  return !name.empty() && name.size() <= kNameBytesMax &&
+  return !PairIn(name).empty() && name.size() <= kNameBytesMax &&
          std::all_of(name.begin(), name.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-';
          });

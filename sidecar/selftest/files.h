@@ -1,6 +1,8 @@
-// Inside the room: the files of a self-test, in `<immortal>/selftest/`:
-// <pair>-<run>-<round>-<part>. The pair stands for who asks whom, so that the next run of the same
-// two finds what a dead one left.
+// Inside the room: the files of a self-test,
+// `<immortal>/selftest/<pair>/<pair>-<run>-<round>-<part>`. The pair stands for who asks whom. It
+// has a directory of its own: would the node that asks change the same directory as an answerer, it
+// would renew the very caches that the test is about. And the next run of the same two finds there
+// what a dead one left.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +22,17 @@ inline constexpr std::string_view kRecord = "record";
 // Created by who asks; who answers tries to create it too.
 inline constexpr std::string_view kMine = "mine";
 
-std::string DirOf(const std::string& immortal_dir);
+std::string TopOf(const std::string& immortal_dir);
+std::string DirOf(const std::string& immortal_dir, std::string_view pair);
 
-// 8 hexadecimal digits for "`asker` asks `answerer`", and a hyphen.
-std::string PairPrefix(std::string_view asker, std::string_view answerer);
+// 8 hexadecimal digits for "`asker` asks `answerer`".
+std::string PairOf(std::string_view asker, std::string_view answerer);
 
 // "<pair>-<run>-", in front of everything of one run.
-std::string RunPrefix(std::string_view pair_prefix, uint64_t run);
+std::string RunPrefix(std::string_view pair, uint64_t run);
+
+// Of a file's name.
+std::string_view PairIn(std::string_view name);
 
 std::string FileName(std::string_view run_prefix, uint64_t round, std::string_view part);
 

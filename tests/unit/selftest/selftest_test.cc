@@ -25,7 +25,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr char kDir[] = "/data";
-constexpr char kTestDir[] = "/data/selftest";
 
 // What one node sees of the volume; honest as it stands.
 class Node : public Disk {
@@ -52,10 +51,18 @@ class Node : public Disk {
   Disk& volume_;
 };
 
-// Lists each directory once, and answers from memory ever after.
+// Lists a directory once, and answers from memory until it changes the directory itself.
 class NodeWithCachedListings : public Node {
  public:
   using Node::Node;
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    if (mode == OpenMode::kCreateExclusive) listings_.erase(path.substr(0, path.rfind('/')));
+    return volume_.Open(path, mode);
+  }
+  absl::Status Remove(const std::string& path) override {
+    listings_.erase(path.substr(0, path.rfind('/')));
+    return volume_.Remove(path);
+  }
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
     if (!listings_.contains(dir)) listings_.emplace(dir, volume_.List(dir));
     return listings_.at(dir);
@@ -201,7 +208,7 @@ TEST_F(SelfTest, AsksTenRoundsOfEveryStep) {
 
 TEST_F(SelfTest, LeavesNoFiles) {
   ASSERT_EQ(Verdict(honest_, volume_), "");
-  EXPECT_THAT(*volume_.List(kTestDir), IsEmpty());
+  EXPECT_THAT(volume_.Files(), IsEmpty());
 }
 
 TEST_F(SelfTest, HasItsFellowSyncFileAndDirectory) {
@@ -216,6 +223,20 @@ TEST_F(SelfTest, HasItsFellowSyncFileAndDirectory) {
 TEST_F(SelfTest, RefusesCachedListings) {
   NodeWithCachedListings liar(volume_);
   EXPECT_THAT(Verdict(liar, honest_), HasSubstr("listings come from a cache"));
+}
+
+TEST_F(SelfTest, RefusesCachedListingsAlsoWhileTheFellowAsksToo) {
+  // What each does as the answerer must not renew what it sees as the asker.
+  NodeWithCachedListings one(volume_);
+  NodeWithCachedListings two(volume_);
+  Asker first(one, kDir, 1, "orders-0", "orders-1");
+  Asker second(two, kDir, 2, "orders-1", "orders-0");
+  const auto ask_of_first = first.Begin();
+  const auto ask_of_second = second.Begin();
+  const auto answer_to_first = Answer(two, kDir, *ask_of_first);
+  const auto answer_to_second = Answer(one, kDir, *ask_of_second);
+  EXPECT_THAT(first.OnAnswer(answer_to_first)->error(), HasSubstr("listings come from a cache"));
+  EXPECT_THAT(second.OnAnswer(answer_to_second)->error(), HasSubstr("listings come from a cache"));
 }
 
 TEST_F(SelfTest, RefusesCachedAbsence) {
@@ -298,9 +319,9 @@ TEST_F(SelfTest, RefusesAnAnswerOfAnotherRound) {
 TEST_F(SelfTest, RemovesWhatADeadRunOfTheSameTwoLeft) {
   Asker dead(honest_, kDir, 6, "orders-0", "orders-1");
   Answer(volume_, kDir, *dead.Begin());
-  ASSERT_EQ(volume_.List(kTestDir)->size(), 1);
+  ASSERT_EQ(volume_.Files().size(), 1);
   ASSERT_EQ(Verdict(honest_, volume_), "");
-  EXPECT_THAT(*volume_.List(kTestDir), IsEmpty());
+  EXPECT_THAT(volume_.Files(), IsEmpty());
 }
 
 TEST_F(SelfTest, LeavesTheFilesOfOtherMembersAlone) {
