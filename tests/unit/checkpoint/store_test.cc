@@ -57,7 +57,7 @@ TEST_F(CheckpointStore, LeavesWhatAFellowStillWrites) {
     ASSERT_TRUE(RemoveAbandoned(disk_, kDir, seen).ok());
     ASSERT_TRUE((*writer)->AddChunk(std::vector<std::byte>(3u << 20)).ok());
   }
-  EXPECT_TRUE((*writer)->Finish().ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
   EXPECT_TRUE((*writer)->Publish().ok());
 }
 
