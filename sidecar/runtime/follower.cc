@@ -251,6 +251,14 @@ absl::Status Follower::ReadSome() {
           if (reader_->in_newest_range()) ahead_ = true;
           break;
         }
+        // A reader that begins at a checkpoint passes over notes, and so over the limit: what it
+        // found is read once more when it is committed.
+        const log::RecordHeader& header = (*record)->header;
+        if (reader_->in_newest_range() && !header.copied &&
+            Raw(header.batch) >= stated_.committed) {
+          reader_.reset();
+          break;
+        }
         // What the lookout has seen before is no news, though the reader comes to it only now.
         if (!lookout_) progressed_ = true;
         if ((*record)->entry_count() == 0) continue;
