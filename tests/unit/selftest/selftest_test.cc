@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "sidecar/selftest/answer.h"
 #include "sidecar/selftest/asker.h"
 #include "tests/unit/log/memory_disk.h"
@@ -161,7 +162,7 @@ class NodeWithReadsThatListingsRenew : public NodeWithAlteredReads {
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
     auto names = volume_.List(dir);
     if (names.ok()) {
-      for (const std::string& name : *names) listed_.insert(dir + "/" + name);
+      for (const std::string& name : *names) listed_.insert(absl::StrCat(dir, "/", name));
     }
     return names;
   }
