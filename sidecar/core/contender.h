@@ -64,7 +64,7 @@ class Contender {
   uint64_t still_since_ = 0;  // that look
   uint64_t progress_ = 0;     // when the log last showed something new
   bool looked_ = false;
-  uint64_t looked_at_ = 0;  // the last look
+  uint64_t looked_at_ = 0;        // the last look
   uint32_t claims_in_a_row_ = 0;  // by others, since the log last showed a record
   std::string unfit_;
 };

@@ -145,7 +145,6 @@ bool Follower::Take(const log::Record& record) {
 
 absl::Status Follower::OpenReader() {
   held_back_.reset();
-  lookout_.reset();
   auto reader =
       log::HistoryReader::Open(disk_, place_.dir, place_.history, read_after_, place_.mode);
   if (!reader.ok()) return reader.status();
