@@ -33,7 +33,8 @@ void Core::Start() {
 void Core::OnClaimsRead(const absl::StatusOr<Epoch>& newest, bool own) {
   if (phase_ != Phase::kReadingClaims && phase_ != Phase::kChecking) return;
   if (!newest.ok()) return StopBecause(StopReason::kUnknownState, newest.status());
-  const bool moved = std::exchange(newest_claim_, *newest) != *newest;
+  // A claim that its dead owner had not synced may be gone again; nobody is to be waited for then.
+  const bool moved = std::exchange(newest_claim_, *newest) < *newest;
   if (!options_.alone && phase_ == Phase::kReadingClaims) {
     own_last_ = own;
     phase_ = Phase::kJoining;

@@ -191,7 +191,7 @@ absl::StatusOr<bool> Follower::EnterNewerHistory() {
   if (!read_claims_ && !told) return false;
   auto newest = log::NewestClaim(disk_, place_.dir);
   if (!newest.ok()) return newest.status();
-  newest_claim_ = std::max(newest_claim_, *newest);
+  newest_claim_ = *newest;
   if (newest_claim_ <= present) return false;
   auto history = log::ResolveCommitted(disk_, place_.dir, newest_claim_ + 1, job_epoch_);
   if (!history.ok()) return history.status();
