@@ -187,7 +187,8 @@ class Coordinator : private core::EffectSink,
   void BeginTest(const std::string& member);
   void StepTest(std::function<absl::StatusOr<v1::MemberTest>()> step);
   void AnswerNext();
-  void OnVerdict(const v1::MemberTest& verdict);
+  // `own`: of this member's own looks.
+  void OnVerdict(const v1::MemberTest& verdict, bool own);
   // What members hear of each other.
   bool alone() const { return options_.members.empty(); }
   OpenMode ReadMode() const;

@@ -237,7 +237,7 @@ void Coordinator::OnMemberFrame(ConnectionId connection, const core::FrameHeader
                                 const Buffer& payload) {
   v1::MemberTest ask;
   if (stopped_ || !ask.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
-  if (ask.step() == v1::MemberTest::VERDICT) return OnVerdict(ask);
+  if (ask.step() == v1::MemberTest::VERDICT) return OnVerdict(ask, /*own=*/false);
   // Each fellow has one question at a time.
   if (asks_.size() > listeners_.size()) return;
   asks_.emplace_back(connection, std::move(ask));
@@ -256,9 +256,8 @@ void Coordinator::AnswerNext() {
                     if (stopped_) return;
                     acceptor_.SendMember(connection, core::FrameKind::kMemberTest,
                                          answer->SerializeAsString());
-                    // Whose files they were is gone, and its next life may have removed them.
-                    const bool gone = !listeners_.contains(Raw(connection));
-                    if (!gone && answer->step() == v1::MemberTest::VERDICT) OnVerdict(*answer);
+                    // A broken promise is for the asker to judge: were it gone, its next life may
+                    // have removed the file.
                     AnswerNext();
                   });
   executor_.Run(Lane::kHousekeeping, answer_job_);
@@ -342,25 +341,22 @@ void Coordinator::StepTest(std::function<absl::StatusOr<v1::MemberTest>()> step)
                   links_.SendTest(tested_, **next);
                   if ((*next)->step() != v1::MemberTest::VERDICT) return;
                   asker_.reset();
-                  OnVerdict(**next);
+                  OnVerdict(**next, /*own=*/true);
                 });
   executor_.Run(Lane::kHousekeeping, test_job_);
 }
 
 void Coordinator::OnFellowTest(const std::string& member, const v1::MemberTest& test) {
   if (stopped_ || !asker_ || testing_ || member != tested_) return;
-  if (test.step() == v1::MemberTest::VERDICT) {
-    asker_.reset();
-    return OnVerdict(test);
-  }
   StepTest([asker = asker_, test] { return asker->OnAnswer(test); });
 }
 
-void Coordinator::OnVerdict(const v1::MemberTest& verdict) {
+void Coordinator::OnVerdict(const v1::MemberTest& verdict, bool own) {
   Touch();
   if (!verdict.error().empty()) {
     return core_->SetUnfit(absl::StrCat("the volume of ", dir_, " is unfit: ", verdict.error()));
   }
+  if (!own) return;  // it covers what the asker saw
   if (!volume_verified_) {
     SEMPER_LOG(kInfo, "{}: the volume keeps its promises between two members", options_.name);
   }
