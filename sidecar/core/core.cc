@@ -55,6 +55,11 @@ void Core::OnClaimed(const absl::Status& claimed) {
   if (phase_ != Phase::kClaiming) return;
   if (absl::IsAlreadyExists(claimed) && !options_.alone) {
     newest_claim_ = std::exchange(epoch_, Epoch{});
+    // As a leader it would have gone on without its service; a standby's state is its service's.
+    if (service_phase_ != ServicePhase::kFeeding) {
+      return StopBecause(StopReason::kRejoin,
+                         absl::UnavailableError("the service went away during a claim"));
+    }
     contender_.OnOtherClaim(steady_);
     phase_ = Phase::kFollowing;
     return sink_.Follow(delivered_);

@@ -271,6 +271,19 @@ TEST_F(StandbyTest, GoesOnFollowingWhenItLostTheRace) {
   EXPECT_EQ(core_.newest_claim(), Epoch{2});
 }
 
+TEST_F(StandbyTest, JoinsAnewWhenItLostTheRaceAndItsServiceMeanwhile) {
+  Join();
+  WaitsOutTheSilence();
+  core_.OnFollowPaused(false);
+  core_.OnClaimsRead(Epoch{1}, false);
+  core_.OnServiceLost("killed");
+  core_.OnServiceHello({});
+  Effects();
+  core_.OnClaimed(absl::AlreadyExistsError("2"));
+  EXPECT_THAT(Effects("follow"), ElementsAre());
+  EXPECT_EQ(core_.phase(), Core::Phase::kStopped);
+}
+
 TEST_F(StandbyTest, AppliesWhatComesWhileItChecks) {
   Join();
   WaitsOutTheSilence();
