@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sidecar/log/claims.h"
+#include "sidecar/runtime/lock_jobs.h"
 
 namespace semper::runtime {
 
@@ -345,23 +346,10 @@ absl::StatusOr<uint64_t> Follower::ReadToEnd(const log::History& history,
                                              core::ReplicatedState& state) {
   lookout_.reset();
   uint64_t inputs = 0;
-  const auto apply = [&](const log::Record& r) -> absl::Status {
-    size_t at = static_cast<size_t>(r.entry_count()) * core::kFrameHeaderBytes;
-    for (uint32_t i = 0; i < r.entry_count(); ++i) {
-      const FrameHeader entry = r.entry(i);
-      if (entry.index > Raw(state.index())) {
-        if (absl::Status s = state.Apply(entry, r.body.subspan(at, entry.bytes)); !s.ok()) {
-          return absl::DataLossError(
-              absl::StrCat(std::string(r.file), " at offset ", r.offset, ": ", s.message()));
-        }
-        inputs += entry.count;
-      }
-      at += entry.bytes;
-    }
-    return absl::OkStatus();
-  };
   if (held_back_) {  // committed, and its bytes are the reader's until it moves
-    if (absl::Status s = apply(*held_back_); !s.ok()) return s;
+    auto applied = ApplyRecord(*held_back_, state);
+    if (!applied.ok()) return applied;
+    inputs = *applied;
     reader_at_ = state.index();
     applied_chain_ = held_back_->header.chain;
     has_chain_ = true;
@@ -381,14 +369,10 @@ absl::StatusOr<uint64_t> Follower::ReadToEnd(const log::History& history,
     if (!reader.ok()) return reader.status();
     reader_ = *std::move(reader);
   }
-  while (true) {
-    auto record = reader_->Next();
-    if (!record.ok()) return record.status();
-    if (!*record) break;
-    if (absl::Status s = apply(**record); !s.ok()) return s;
-  }
+  auto applied = ApplyToEnd(*reader_, state);
+  if (!applied.ok()) return applied;
   reader_.reset();
-  return inputs;
+  return inputs + *applied;
 }
 
 }  // namespace semper::runtime

@@ -180,6 +180,35 @@ absl::Status CheckEndsAt(const std::string& dir, const core::ReplicatedState& st
 
 }  // namespace
 
+absl::StatusOr<uint64_t> ApplyRecord(const log::Record& record, core::ReplicatedState& state) {
+  uint64_t inputs = 0;
+  size_t at = static_cast<size_t>(record.entry_count()) * core::kFrameHeaderBytes;
+  for (uint32_t i = 0; i < record.entry_count(); ++i) {
+    const core::FrameHeader entry = record.entry(i);
+    if (entry.index > Raw(state.index())) {
+      if (absl::Status s = state.Apply(entry, record.body.subspan(at, entry.bytes)); !s.ok()) {
+        return absl::DataLossError(absl::StrCat(std::string(record.file), " at offset ",
+                                                record.offset, ": ", s.message()));
+      }
+      inputs += entry.count;
+    }
+    at += entry.bytes;
+  }
+  return inputs;
+}
+
+absl::StatusOr<uint64_t> ApplyToEnd(log::HistoryReader& reader, core::ReplicatedState& state) {
+  uint64_t inputs = 0;
+  for (;;) {
+    auto record = reader.Next();
+    if (!record.ok()) return record.status();
+    if (!*record) return inputs;
+    absl::StatusOr<uint64_t> applied = ApplyRecord(**record, state);
+    if (!applied.ok()) return applied;
+    inputs += *applied;
+  }
+}
+
 absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoch epoch,
                                         const core::Incarnation& incarnation, Index last) {
   RecoveredLog result;
@@ -189,24 +218,9 @@ absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoc
   if (absl::Status s = FindCheckpoint(disk, dir, incarnation, result); !s.ok()) return s;
   auto reader = log::HistoryReader::Open(disk, dir, result.history, result.checkpoint.index);
   if (!reader.ok()) return reader.status();
-  for (;;) {
-    auto record = (*reader)->Next();
-    if (!record.ok()) return record.status();
-    if (!*record) break;
-    const log::Record& r = **record;
-    size_t at = static_cast<size_t>(r.entry_count()) * core::kFrameHeaderBytes;
-    for (uint32_t i = 0; i < r.entry_count(); ++i) {
-      const core::FrameHeader entry = r.entry(i);
-      if (entry.index > Raw(result.checkpoint.index)) {
-        if (absl::Status s = result.state.Apply(entry, r.body.subspan(at, entry.bytes)); !s.ok()) {
-          return absl::DataLossError(
-              absl::StrCat(std::string(r.file), " at offset ", r.offset, ": ", s.message()));
-        }
-        result.scanned_inputs += entry.count;
-      }
-      at += entry.bytes;
-    }
-  }
+  absl::StatusOr<uint64_t> inputs = ApplyToEnd(**reader, result.state);
+  if (!inputs.ok()) return inputs.status();
+  result.scanned_inputs = *inputs;
   result.size = MeasureLog(disk, dir);
   if (absl::Status s = CheckEndsAt(dir, result.state, last); !s.ok()) return s;
   return result;

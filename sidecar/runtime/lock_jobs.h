@@ -84,6 +84,11 @@ struct RecoveredLog {
   std::vector<std::string> skipped;  // checkpoints that were not usable, and why
   uint64_t scanned_inputs = 0;
 };
+// Applies the inputs of a record that `state` does not have yet; and of all records from where
+// `reader` stands to the end. Return how many inputs that were. DATA_LOSS names file and offset.
+absl::StatusOr<uint64_t> ApplyRecord(const log::Record& record, core::ReplicatedState& state);
+absl::StatusOr<uint64_t> ApplyToEnd(log::HistoryReader& reader, core::ReplicatedState& state);
+
 // Finds the newest checkpoint that fits the history, and reads the log after it to its end at
 // `last`.
 absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, core::Epoch epoch,
