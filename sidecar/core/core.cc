@@ -266,7 +266,7 @@ void Core::MaybeLookUp() {
   look_up_in_flight_ = true;
   suspicions_in_look_up_ = suspicions_.size();
   look_up_covers_ = durable_batches_;  // what was durable before the look-up starts, and no more
-  sink_.LookUp();
+  sink_.LookUp(/*now=*/!suspicions_.empty());
 }
 
 void Core::OnLookedUp(const absl::StatusOr<Epoch>& newest) {
@@ -312,19 +312,24 @@ void Core::Commit(uint64_t batches) {
       marks_.Pop();
       SourceLink& link = links_[Raw(mark.slot) - 1];
       link.committed = mark.position;
-      // One ack per source and commit: the last mark of the batch range wins, earlier ones are
-      // harmless.
-      if (Raw(link.connection) != 0) sink_.SendAck(link.connection, mark.position);
+      if (!std::exchange(link.ack_due, true)) acks_due_.push_back(mark.slot);
     }
   }
   Release();
 }
 
+// What others wait for goes first; an acknowledgement only lets its sender forget.
 void Core::Release() {
+  ReleaseOutputs();
   if (service_phase_ == ServicePhase::kLive || service_phase_ == ServicePhase::kFeeding) {
     sink_.TellCommitted(std::min(committed_index_, delivered_));
   }
-  ReleaseOutputs();
+  for (const Slot slot : acks_due_) {
+    SourceLink& link = links_[Raw(slot) - 1];
+    link.ack_due = false;
+    if (Raw(link.connection) != 0) sink_.SendAck(link.connection, link.committed);
+  }
+  acks_due_.clear();
   MaybePublish();
   MaybeFinishDrain();
 }

@@ -97,7 +97,9 @@ class EffectSink {
   virtual void CheckAt(uint64_t steady_nanos) = 0;  // call OnCheck then; replaces an earlier one
   virtual void CreateClaim(Epoch epoch) = 0;        // [OnClaimed]
   virtual void TakeOver(Epoch epoch) = 0;           // re-open, copy the tail, seal, sync [OnSealed]
-  virtual void LookUp() = 0;                        // list the claims afresh [OnLookedUp]
+  // List the claims afresh [OnLookedUp]. `now`: it begins after this call; else after the sync of
+  // the newest unit that was told durable, which may have been before it.
+  virtual void LookUp(bool now) = 0;
   // Newest checkpoint, scan of the log after it; `hot`: only the scan, after what was followed
   // [OnRecovered].
   virtual void Recover(bool hot) = 0;
@@ -258,8 +260,9 @@ class Core {
   struct SourceLink {
     ConnectionId connection{};
     Position committed;
-    uint64_t epoch = 0;   // highest seen of this incarnation
-    bool marked = false;  // in marks of the open unit
+    uint64_t epoch = 0;    // highest seen of this incarnation
+    bool marked = false;   // in marks of the open unit
+    bool ack_due = false;  // in acks_due_
     std::string quarantine;
   };
   const std::vector<SourceLink>& source_links() const { return links_; }
@@ -356,6 +359,7 @@ class Core {
   Ring<UnitFacts> units_;         // written or being written, not committed
   Ring<Mark> marks_;              // of units_: how far each source's stream went
   std::vector<Slot> open_marks_;  // sources with messages in the open unit
+  std::vector<Slot> acks_due_;    // sources whose committed position went on
 
   // Service.
   ServicePhase service_phase_ = ServicePhase::kNone;

@@ -29,15 +29,40 @@ class Coordinator::WriteJob : public Job {
  public:
   explicit WriteJob(Coordinator& owner) : owner_(owner) {}
   void Work() override {
+    looked_up_.reset();
     status_ = owner_.writer_->Append(owner_.written_unit_);
     if (status_.ok()) status_ = owner_.writer_->Sync();
+    // After the sync has returned, so it covers the unit (ADR 0008).
+    if (status_.ok() && owner_.options_.profile == log::Profile::kLocal)
+      looked_up_ = log::LookUp(owner_.disk_, owner_.dir_, owner_.writer_->range().epoch);
   }
-  void Done() override { owner_.OnUnitWritten(); }
-  const absl::Status& status() const { return status_; }
+  void Done() override {
+    // The core may run this job anew at once.
+    const absl::Status written = std::move(status_);
+    const auto looked_up = std::move(looked_up_);
+    owner_.OnUnitWritten(written, looked_up);
+  }
 
  private:
   Coordinator& owner_;
   absl::Status status_;
+  std::optional<absl::StatusOr<Epoch>> looked_up_;
+};
+
+class Coordinator::LookUpJob : public Job {
+ public:
+  explicit LookUpJob(Coordinator& owner) : owner_(owner) {}
+  void Work() override {
+    newest_ = log::LookUp(owner_.disk_, owner_.dir_, owner_.writer_->range().epoch);
+  }
+  void Done() override {
+    owner_.look_up_histogram_.Record(owner_.loop_.Monotonic() - owner_.look_up_began_);
+    owner_.OnLookedUp(newest_);
+  }
+
+ private:
+  Coordinator& owner_;
+  absl::StatusOr<Epoch> newest_ = Epoch{0};
 };
 
 Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& executor)
@@ -57,16 +82,15 @@ Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& exec
       member_resolver_({{{kMembers, options_.members}}, ""}, loop, executor),
       links_(loop, arena_, member_resolver_, kMembers, *this),
       checkpointer_(disk, executor, pool_, *this),
-      write_job_(std::make_unique<WriteJob>(*this)) {}
+      write_job_(std::make_unique<WriteJob>(*this)),
+      look_up_job_(std::make_unique<LookUpJob>(*this)) {}
 
 Coordinator::~Coordinator() {
   AnswerCheckpoints(absl::UnavailableError("the coordinator has ended"));
 }
 
 void Coordinator::Run(Lane lane, std::function<void()> work, std::function<void()> done) {
-  FunctionJob& job = lane == Lane::kLookup         ? look_up_job_
-                     : lane == Lane::kHousekeeping ? spare_job_
-                                                   : lock_job_;
+  FunctionJob& job = lane == Lane::kHousekeeping ? spare_job_ : lock_job_;
   job.Set(std::move(work), std::move(done));
   executor_.Run(lane, job);
 }
@@ -254,19 +278,21 @@ void Coordinator::OnTakenOver(absl::StatusOr<TakenOver> taken) {
   core_->OnSealed(taken.status());
 }
 
-void Coordinator::LookUp() {
+void Coordinator::LookUp(bool now) {
   ++counters_.look_ups;
-  look_up_began_ = loop_.Monotonic();
   commit_began_ = written_began_;
-  Run(
-      Lane::kLookup,
-      [this, own = core_->epoch()] { look_up_result_ = log::LookUp(disk_, dir_, own); },
-      [this] {
-        look_up_histogram_.Record(loop_.Monotonic() - look_up_began_);
-        if (commit_began_.count() != 0) commit_histogram_.Record(loop_.Monotonic() - commit_began_);
-        Touch();
-        core_->OnLookedUp(look_up_result_);
-      });
+  if (!now && fresh_look_up_) {
+    takes_fresh_look_up_ = true;  // OnUnitWritten goes on
+    return;
+  }
+  look_up_began_ = loop_.Monotonic();
+  executor_.Run(Lane::kLookup, *look_up_job_);
+}
+
+void Coordinator::OnLookedUp(const absl::StatusOr<Epoch>& newest) {
+  if (commit_began_.count() != 0) commit_histogram_.Record(loop_.Monotonic() - commit_began_);
+  Touch();
+  core_->OnLookedUp(newest);
 }
 
 void Coordinator::Recover(bool hot) {
@@ -363,11 +389,15 @@ void Coordinator::WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t
   executor_.Run(Lane::kLogWriter, *write_job_);
 }
 
-void Coordinator::OnUnitWritten() {
+void Coordinator::OnUnitWritten(const absl::Status& written,
+                                const std::optional<absl::StatusOr<Epoch>>& looked_up) {
   ++counters_.syncs;
   sync_histogram_.Record(loop_.Monotonic() - write_began_);
   Touch();
-  core_->OnUnitDurable(write_job_->status());
+  fresh_look_up_ = looked_up.has_value();
+  core_->OnUnitDurable(written);
+  fresh_look_up_ = false;
+  if (std::exchange(takes_fresh_look_up_, false) && !stopped_) OnLookedUp(*looked_up);
   if (stopped_ || spare_running_ || !writer_->WantsSpare()) return;
   spare_running_ = true;
   auto result = std::make_shared<std::pair<absl::Status, LogSize>>();

@@ -84,6 +84,7 @@ class Coordinator : private core::EffectSink,
 
  private:
   class WriteJob;
+  class LookUpJob;
 
   // EffectSink
   void ReadClaims() override;
@@ -93,7 +94,7 @@ class Coordinator : private core::EffectSink,
   void CheckAt(uint64_t steady_nanos) override;
   void CreateClaim(core::Epoch epoch) override;
   void TakeOver(core::Epoch epoch) override;
-  void LookUp() override;
+  void LookUp(bool now) override;
   void Recover(bool hot) override;
   void Log(const core::FrameHeader& entry, const Buffer& payload) override;
   void WriteUnit(core::Epoch epoch, core::Batch batch, uint64_t durable, uint64_t committed,
@@ -201,7 +202,9 @@ class Coordinator : private core::EffectSink,
   std::string BestFellow() const;  // ready, and furthest; empty: none
   void AssignCheckpoints();
   void AdoptCheckpoint(const v1::MemberState& state);
-  void OnUnitWritten();
+  void OnUnitWritten(const absl::Status& written,
+                     const std::optional<absl::StatusOr<core::Epoch>>& looked_up);
+  void OnLookedUp(const absl::StatusOr<core::Epoch>& newest);
   void Touch();  // an event has come: the round's end is the core's
   void EndOfRound();
   void ApplyFlow();  // pauses and resumes what comes in
@@ -230,7 +233,6 @@ class Coordinator : private core::EffectSink,
   uint64_t nonce_ = 0;
   std::unique_ptr<core::Core> core_;
   FunctionJob lock_job_;
-  FunctionJob look_up_job_;
   FunctionJob spare_job_;
   FunctionJob adopt_job_;
   bool adopting_ = false;
@@ -259,7 +261,9 @@ class Coordinator : private core::EffectSink,
   log::Unit open_unit_;
   log::Unit written_unit_;
   std::unique_ptr<WriteJob> write_job_;
-  absl::StatusOr<core::Epoch> look_up_result_ = core::Epoch{0};
+  std::unique_ptr<LookUpJob> look_up_job_;
+  bool fresh_look_up_ = false;        // the unit that is being told durable brings its own look-up
+  bool takes_fresh_look_up_ = false;  // … and the core wants it
   std::chrono::nanoseconds write_began_{};
   std::chrono::nanoseconds look_up_began_{};
   std::chrono::nanoseconds unit_began_{};  // arrival of the first input of the open unit

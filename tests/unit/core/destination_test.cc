@@ -69,7 +69,7 @@ TEST_F(DestinationTest, ThatKnowsMoreThanWasMadeIsQuarantined) {
 
 TEST_F(DestinationTest, IsNotQuarantinedBeforeALookUp) {
   StockWelcomes(After({}, {"x"}));
-  EXPECT_THAT(Effects(), ElementsAre("look up"));
+  EXPECT_THAT(Effects(), ElementsAre("look up now"));
 }
 
 TEST_F(DestinationTest, IsNotQuarantinedByADeposedLeader) {

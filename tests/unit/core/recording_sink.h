@@ -28,7 +28,7 @@ class RecordingSink : public EffectSink {
   void ReadClaims() override { Add("read claims"); }
   void CreateClaim(Epoch epoch) override;
   void TakeOver(Epoch epoch) override;
-  void LookUp() override { Add("look up"); }
+  void LookUp(bool now) override { Add(now ? "look up now" : "look up"); }
   void Recover(bool hot) override { Add(hot ? "recover what was not followed" : "recover"); }
   void Join() override { Add("join"); }
   void Follow(Index after) override;
