@@ -79,7 +79,7 @@ void EpollLoop::RunOnce(nanoseconds longest) {
 }
 
 void EpollLoop::Sleep(nanoseconds longest) {
-  if (!turns_.empty() || !end_of_round_.empty()) longest = nanoseconds(0);
+  if (!turns_.empty() || !tasks_.empty() || !end_of_round_.empty()) longest = nanoseconds(0);
   if (const auto next = timers_.Next(); next.has_value() && longest.count() > 0) {
     longest = std::clamp(*next - Monotonic(), nanoseconds(0), longest);
   }
@@ -133,6 +133,10 @@ void EpollLoop::RunPosted() {
 }
 
 void EpollLoop::RunEndOfRound() {
+  RoundTasks tasks;  // what is planned meanwhile waits for the next round
+  tasks.Take(tasks_);
+  while (tasks.RunOne()) {
+  }
   end_of_round_running_.swap(end_of_round_);
   for (auto& f : end_of_round_running_) std::exchange(f, nullptr)();
   end_of_round_running_.clear();

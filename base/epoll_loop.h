@@ -47,6 +47,7 @@ class EpollLoop final : public Loop {
   [[nodiscard]] std::unique_ptr<Timer> After(std::chrono::nanoseconds delay,
                                              std::function<void()> f) override;
   void AtEndOfRound(std::function<void()> f) override;
+  void AtEndOfRound(RoundTask& task) override { tasks_.Plan(task); }
   void Post(std::function<void()> f) override;
   std::chrono::nanoseconds Monotonic() const override;
   UnixNanos WallClock() const override;
@@ -78,6 +79,7 @@ class EpollLoop final : public Loop {
   TimerHeap timers_;
   std::vector<EventSource*> turns_;
   std::vector<EventSource*> turns_running_;
+  RoundTasks tasks_;
   std::vector<std::function<void()>> end_of_round_;
   std::vector<std::function<void()>> end_of_round_running_;
   std::vector<std::unique_ptr<EventSource>> graveyard_;

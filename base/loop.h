@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/round_task.h"
 
 namespace semper {
 
@@ -91,6 +92,8 @@ class Loop {
   // Calls `f` at the end of the current round of events, before the loop sleeps. Loop's thread
   // only.
   virtual void AtEndOfRound(std::function<void()> f) = 0;
+  // The same for what happens round after round.
+  virtual void AtEndOfRound(RoundTask& task) = 0;
 
   // Calls `f` on the loop's thread. Any thread.
   virtual void Post(std::function<void()> f) = 0;

@@ -164,7 +164,9 @@ class Server::Connection : public Stream::Handler, public wire::FrameReader::Che
 };
 
 Server::Server(Loop& loop, wire::ReadArena& arena, ServiceHandler& handler)
-    : loop_(loop), arena_(arena), handler_(handler), alive_(std::make_shared<bool>(true)) {}
+    : loop_(loop), arena_(arena), handler_(handler), flush_([this] {
+        if (connection_) connection_->Flush();
+      }) {}
 
 Server::~Server() = default;
 
@@ -209,17 +211,7 @@ void Server::Push(FrameKind kind, FrameHeader header, Buffer payload) {
   header.last = generation_;
   connection_->writer_.Push(header, std::move(payload));
   if (connection_->writer_.queued_bytes() > kQueueHighBytes) above_high_ = true;
-  FlushAtEndOfRound();
-}
-
-void Server::FlushAtEndOfRound() {
-  if (flush_planned_) return;
-  flush_planned_ = true;
-  loop_.AtEndOfRound([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (alive.expired()) return;
-    flush_planned_ = false;
-    if (connection_) connection_->Flush();
-  });
+  loop_.AtEndOfRound(flush_);
 }
 
 void Server::Greet(const v1::CoordinatorHello& hello) {

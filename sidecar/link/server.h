@@ -80,7 +80,6 @@ class Server {
   class Connection;
   void Accept(std::unique_ptr<Stream> stream);
   void Push(core::FrameKind kind, core::FrameHeader header, Buffer payload);
-  void FlushAtEndOfRound();
   void Drop(const std::string& why, bool tell);
 
   Loop& loop_;
@@ -92,8 +91,8 @@ class Server {
   uint32_t generation_ = 0;
   bool reading_paused_ = false;
   bool above_high_ = false;
-  bool flush_planned_ = false;
-  std::shared_ptr<bool> alive_;
+  RoundTask flush_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace semper::link

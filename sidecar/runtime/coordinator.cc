@@ -82,6 +82,7 @@ Coordinator::Coordinator(Options options, Loop& loop, Disk& disk, Executor& exec
       member_resolver_({{{kMembers, options_.members}}, ""}, loop, executor),
       links_(loop, arena_, member_resolver_, kMembers, *this),
       checkpointer_(disk, executor, pool_, *this),
+      end_of_round_([this] { EndOfRound(); }),
       write_job_(std::make_unique<WriteJob>(*this)),
       look_up_job_(std::make_unique<LookUpJob>(*this)) {}
 
@@ -159,15 +160,10 @@ void Coordinator::Touch() {
   if (core_) {
     core_->SetNow(loop_.WallClock(), static_cast<uint64_t>(loop_.Monotonic().count()));
   }
-  if (round_planned_) return;
-  round_planned_ = true;
-  loop_.AtEndOfRound([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) EndOfRound();
-  });
+  loop_.AtEndOfRound(end_of_round_);
 }
 
 void Coordinator::EndOfRound() {
-  round_planned_ = false;
   if (!core_ || stopped_) return;
   core_->EndOfRound();
   ApplyFlow();

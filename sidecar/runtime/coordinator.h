@@ -248,7 +248,7 @@ class Coordinator : private core::EffectSink,
   checkpoint::CheckpointId not_adopted_;  // the fellow's that was looked at last, and did not fit
   bool spare_running_ = false;
   bool stopped_ = false;
-  bool round_planned_ = false;
+  RoundTask end_of_round_;
   core::StopReason stop_reason_{};
   absl::Status stop_status_;
 

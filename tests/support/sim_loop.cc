@@ -41,7 +41,14 @@ void SimLoopCore::AtEndOfRound(std::function<void()> f) {
   Schedule();
 }
 
+void SimLoopCore::AtEndOfRound(RoundTask& task) {
+  if (life_->dead) return;
+  tasks_.Plan(task);
+  Schedule();
+}
+
 void SimLoopCore::Clear() {
+  tasks_.Clear();
   // What goes may hold streams and timers, whose ends queue nothing for a dead process.
   while (!ready_.empty() || !end_of_round_.empty()) {
     const auto ready = std::exchange(ready_, {});
@@ -69,12 +76,16 @@ void SimLoopCore::Round() {
   for (const auto& f : ready) {
     if (!life_->dead) f();
   }
+  RoundTasks tasks;
+  tasks.Take(tasks_);
+  while (!life_->dead && tasks.RunOne()) {
+  }
   const auto end_of_round = std::exchange(end_of_round_, {});
   for (const auto& f : end_of_round) {
     if (!life_->dead) f();
   }
   scheduled_ = false;
-  if (!ready_.empty() || !end_of_round_.empty()) Schedule();
+  if (!ready_.empty() || !tasks_.empty() || !end_of_round_.empty()) Schedule();
 }
 
 SimLoop::SimLoop(SimScheduler& scheduler, SimNetwork& network, std::shared_ptr<SimLife> life)

@@ -31,6 +31,7 @@ class SimLoopCore : public std::enable_shared_from_this<SimLoopCore> {
   // Runs `f` in the next round.
   void Ready(std::function<void()> f);
   void AtEndOfRound(std::function<void()> f);
+  void AtEndOfRound(RoundTask& task);
   // Drops what is queued. Not from inside a round.
   void Clear();
 
@@ -42,6 +43,7 @@ class SimLoopCore : public std::enable_shared_from_this<SimLoopCore> {
   const std::shared_ptr<SimLife> life_;
   SimRandom random_;
   std::vector<std::function<void()>> ready_;
+  RoundTasks tasks_;
   std::vector<std::function<void()>> end_of_round_;
   bool scheduled_ = false;
 };
@@ -62,6 +64,7 @@ class SimLoop final : public Loop {
   [[nodiscard]] std::unique_ptr<Timer> After(std::chrono::nanoseconds delay,
                                              std::function<void()> f) override;
   void AtEndOfRound(std::function<void()> f) override { core_->AtEndOfRound(std::move(f)); }
+  void AtEndOfRound(RoundTask& task) override { core_->AtEndOfRound(task); }
   void Post(std::function<void()> f) override { core_->Ready(std::move(f)); }
   std::chrono::nanoseconds Monotonic() const override;
   UnixNanos WallClock() const override;

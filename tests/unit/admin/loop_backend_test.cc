@@ -71,6 +71,7 @@ class PostLoop : public Loop {
     return nullptr;
   }
   void AtEndOfRound(std::function<void()>) override {}
+  void AtEndOfRound(RoundTask&) override {}
   std::chrono::nanoseconds Monotonic() const override { return {}; }
   UnixNanos WallClock() const override { return 0; }
   uint64_t Random() override { return 0; }

@@ -153,6 +153,31 @@ TEST(EpollLoop, RunsTheEndOfARoundAfterPostedCallsAndBeforeItSleeps) {
   EXPECT_EQ(order, "pqef");
 }
 
+TEST(EpollLoop, RunsATaskOnceAtTheEndOfARound) {
+  EpollLoop loop;
+  std::string order;
+  RoundTask* again = nullptr;
+  RoundTask first([&] {
+    order += 'a';
+    if (order.size() < 3) loop.AtEndOfRound(*again);
+  });
+  again = &first;
+  auto gone = std::make_unique<RoundTask>([&] { order += 'g'; });
+  RoundTask last([&] { order += 'z'; });
+  loop.Post([&] {
+    loop.AtEndOfRound(first);
+    loop.AtEndOfRound(*gone);
+    loop.AtEndOfRound(last);
+    loop.AtEndOfRound(first);
+    gone.reset();
+    order += 'p';
+  });
+  loop.RunOnce(kTooLong);
+  EXPECT_EQ(order, "paz");
+  loop.RunOnce(kTooLong);
+  EXPECT_EQ(order, "paza");
+}
+
 TEST(EpollLoop, HasAClockAndRandomNumbers) {
   EpollLoop loop;
   const nanoseconds before = loop.Monotonic();
