@@ -21,8 +21,8 @@ volatile std::sig_atomic_t interrupted = 0;
 constexpr uint32_t kClientsOfEach = 4;  // immortal
 constexpr seconds kLiveLimit{240};      // until every immortal has answered for the first time
 constexpr seconds kHealed{8};           // load goes on after the chaos
-constexpr seconds kHealLimit{90};
-constexpr seconds kRestLimit{90};
+constexpr seconds kHealLimit{180};
+constexpr seconds kRestLimit{180};
 constexpr seconds kShowEvery{10};
 constexpr milliseconds kStep{5};
 constexpr milliseconds kAskLimit{3000};
@@ -48,10 +48,11 @@ std::vector<FaultKind> Chosen(std::vector<FaultKind> possible, const std::string
 void Campaign::Interrupt() { interrupted = 1; }
 
 Campaign::Campaign(const Options& options, std::string dir, const std::string& volume,
-                   std::chrono::nanoseconds length)
+                   std::chrono::nanoseconds length, Heartbeat& heartbeat)
     : options_(options),
       dir_(std::move(dir)),
       length_(length),
+      heartbeat_(heartbeat),
       volume_(volume == "local" ? MakeLocalVolume(dir_)
                                 : MakeReplicatedVolume(dir_, options.volume_script)),
       net_(options.seed) {
@@ -60,6 +61,7 @@ Campaign::Campaign(const Options& options, std::string dir, const std::string& v
 }
 
 Campaign::~Campaign() {
+  ++heartbeat_.beats;
   clients_.clear();
   chaos_.reset();
   cluster_.reset();
@@ -73,6 +75,8 @@ void Campaign::Say(const std::string& text) const {
 absl::Status Campaign::StartAll() {
   const size_t nodes = kImmortals * options_.members;
   if (absl::Status started = volume_->Start(kImmortals, nodes); !started.ok()) return started;
+  ++heartbeat_.beats;
+  if (interrupted != 0) return InterruptedStatus();
   ClusterOptions options;
   options.dir = dir_;
   options.bin = bin_;
@@ -128,6 +132,7 @@ size_t Campaign::LeaderOf(size_t immortal) const {
 }
 
 absl::Status Campaign::Step() {
+  ++heartbeat_.beats;
   if (interrupted != 0) return InterruptedStatus();
   const Clock::time_point now = Clock::now();
   if (absl::Status tended = cluster_->Tend(now); !tended.ok()) return tended;
@@ -282,6 +287,17 @@ absl::Status Campaign::Judge(Verdict& verdict) {
   return absl::OkStatus();
 }
 
+// Of a run that has no final states to judge.
+void Campaign::CountInvoked(Verdict& verdict) const {
+  for (const auto& running : clients_) {
+    const ClientCounts& counts = running->client->counts();
+    verdict.operations += counts.invoked;
+    verdict.ok += counts.ok;
+    verdict.refused += counts.refused;
+    verdict.unknown += counts.unknown;
+  }
+}
+
 absl::Status Campaign::Drive(Outcome& outcome) {
   if (absl::Status started = StartAll(); !started.ok()) return started;
   StartClients();
@@ -290,10 +306,14 @@ absl::Status Campaign::Drive(Outcome& outcome) {
   if (went.ok()) went = RunHealed();
   chaos_->Heal();
   if (absl::Status stopped = StopClients(); !stopped.ok()) return stopped;
-  // Also when it did not go well the books are of interest, if they can be had.
-  if (absl::Status rest = ComeToRest(); !rest.ok()) went.Update(rest);
   outcome.takeovers = cluster_->CountClaims();
   outcome.faults = chaos_->counts();
+  if (absl::IsCancelled(went)) {
+    CountInvoked(outcome.verdict);
+    return went;
+  }
+  // Also when it did not go well the books are of interest, if they can be had.
+  if (absl::Status rest = ComeToRest(); !rest.ok()) went.Update(rest);
   for (const std::string& complaint : cluster_->Complaints()) Say(complaint);
   for (const std::string& crash : cluster_->crashes()) Say(crash);
   if (!cluster_->crashes().empty()) {
@@ -301,7 +321,9 @@ absl::Status Campaign::Drive(Outcome& outcome) {
         absl::InternalError(fmt::format("{} processes crashed, first: {}",
                                         cluster_->crashes().size(), cluster_->crashes().front())));
   }
+  ++heartbeat_.beats;
   went.Update(Judge(outcome.verdict));
+  ++heartbeat_.beats;
   return went;
 }
 

@@ -15,6 +15,7 @@
 #include "tests/campaign/client.h"
 #include "tests/campaign/cluster.h"
 #include "tests/campaign/options.h"
+#include "tests/campaign/supervisor.h"
 
 namespace campaign {
 
@@ -30,8 +31,9 @@ class Campaign {
   using Clock = std::chrono::steady_clock;
 
   // `dir`: an existing directory for everything that is written. `volume`: local or replicated.
+  // `heartbeat` beats while it is not stuck.
   Campaign(const Options& options, std::string dir, const std::string& volume,
-           std::chrono::nanoseconds length);
+           std::chrono::nanoseconds length, Heartbeat& heartbeat);
   ~Campaign();
 
   Outcome Run();
@@ -49,6 +51,7 @@ class Campaign {
   absl::Status RunHealed();
   absl::Status ComeToRest();
   absl::Status Judge(Verdict& verdict);
+  void CountInvoked(Verdict& verdict) const;
   absl::Status Step();                                         // a few milliseconds of tending
   bool Ask(const Operation& operation, Answer& answer) const;  // as a client would
   std::string TakeReports(uint64_t id);  // into states_; the names of who has not reported
@@ -60,6 +63,7 @@ class Campaign {
   const Options options_;
   const std::string dir_;
   const std::chrono::nanoseconds length_;
+  Heartbeat& heartbeat_;
   std::unique_ptr<Volume> volume_;
   Switch net_;
   std::unique_ptr<Cluster> cluster_;

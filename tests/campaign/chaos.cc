@@ -223,15 +223,15 @@ void Chaos::BeginVolumeFault(const Fault& fault, Active& active) {
       for (size_t replica = 0; replica < volume_.replicas(); ++replica) {
         if (IsActive(FaultKind::kKillReplica, replica)) return;
       }
-      volume_.KillReplica(active.other);
+      if (!volume_.KillReplica(active.other)) return;
       ++counts_.kills;
       break;
     case FaultKind::kCutFromVolume:
-      volume_.CutNode(active.node);
+      if (!volume_.CutNode(active.node)) return;
       ++counts_.partitions;
       break;
     case FaultKind::kFreezeVolume:
-      volume_.FreezeNode(active.node);
+      if (!volume_.FreezeNode(active.node)) return;
       ++counts_.pauses;
       break;
     default:

@@ -5,12 +5,13 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <numeric>
+#include <new>
 #include <string>
 #include <vector>
 
 #include "tests/campaign/campaign.h"
 #include "tests/campaign/options.h"
+#include "tests/campaign/supervisor.h"
 
 namespace {
 
@@ -37,7 +38,14 @@ struct Sums {
   }
 };
 
-bool RunOne(const Options& options, const std::string& volume, double minutes, Sums& sums) {
+// What the driver and who has the last word both see.
+struct Shared {
+  campaign::Heartbeat heartbeat;
+  Sums sums;
+};
+
+bool RunOne(const Options& options, const std::string& volume, double minutes, Shared& shared) {
+  Sums& sums = shared.sums;
   std::string dir = "/var/tmp/semper-campaign-XXXXXX";
   if (mkdtemp(dir.data()) == nullptr) {
     std::printf("campaign: cannot make the directory %s\n", dir.c_str());
@@ -48,7 +56,7 @@ bool RunOne(const Options& options, const std::string& volume, double minutes, S
   Outcome outcome;
   {
     const auto length = std::chrono::nanoseconds(static_cast<int64_t>(minutes * 60e9));
-    outcome = Campaign(options, dir, volume, length).Run();
+    outcome = Campaign(options, dir, volume, length, shared.heartbeat).Run();
   }
   sums.Add(outcome);
   for (const std::string& finding : outcome.verdict.findings)
@@ -75,14 +83,26 @@ int main(int argc, char** argv) {
   int status = 0;
   const std::optional<Options> options = campaign::ParseOptions(argc, argv, &status);
   if (!options) return status;
-  for (const int signal : {SIGINT, SIGTERM})
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
     std::signal(signal, [](int) { Campaign::Interrupt(); });
-  Sums sums;
-  if (options->volume == "both") {
-    (void)(RunOne(*options, "local", options->minutes / 2, sums) &&
-           RunOne(*options, "replicated", options->minutes / 2, sums));
-  } else {
-    RunOne(*options, options->volume, options->minutes, sums);
+  void* memory = campaign::AllocateShared(sizeof(Shared));
+  if (memory == nullptr) {
+    std::printf("campaign: FAILED commit=%s no memory\n", options->commit.c_str());
+    return 1;
+  }
+  Shared& shared = *new (memory) Shared;
+  Sums& sums = shared.sums;
+  const std::string why = campaign::Supervise(shared.heartbeat, {}, [&] {
+    if (options->volume == "both") {
+      (void)(RunOne(*options, "local", options->minutes / 2, shared) &&
+             RunOne(*options, "replicated", options->minutes / 2, shared));
+    } else {
+      RunOne(*options, options->volume, options->minutes, shared);
+    }
+  });
+  if (!why.empty()) {
+    std::printf("campaign: %s\n", why.c_str());
+    sums.ok = false;
   }
   std::printf("%s\n",
               fmt::format("campaign: {} commit={} minutes={:g} kills={} pauses={} partitions={} "

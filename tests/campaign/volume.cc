@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 #include <utility>
 
 namespace campaign {
@@ -15,7 +17,7 @@ namespace {
 using shop::demo::Process;
 using shop::demo::RunProgram;
 
-constexpr std::chrono::seconds kStartLimit{300};
+constexpr std::chrono::seconds kStartLimit{240};
 constexpr size_t kImageMebibytes = 1024;
 constexpr size_t kReplicas = 3;
 constexpr const char* kStorage = "storage";  // the net between nodes and replicas
@@ -96,9 +98,9 @@ class ReplicatedVolume final : public Volume {
 
   absl::Status Start(size_t, size_t nodes) override {
     up_ = true;  // also when it comes up by half
-    if (!Run({"up", std::to_string(nodes)}))
-      return absl::UnavailableError("the replicated volume did not come up: " + why_);
     std::string why;
+    if (!Run({"up", std::to_string(nodes)}, why))
+      return absl::UnavailableError("the replicated volume did not come up: " + why);
     for (size_t i = 0; i < nodes; ++i) {
       const std::string path_file = fmt::format("{}/path-{}", dir_, i + 1);
       if (!RunProgram(Command({"path", std::to_string(i + 1)}), path_file, kStartLimit, why))
@@ -118,19 +120,32 @@ class ReplicatedVolume final : public Volume {
     return absl::OkStatus();
   }
   void Stop() override {
+    if (starter_.joinable()) starter_.join();
     nodes_.clear();
-    if (std::exchange(up_, false)) Run({"down"});
+    std::string why;
+    if (std::exchange(up_, false) && !Run({"down"}, why))
+      std::fprintf(stderr, "campaign: the volume: down: %s\n", why.c_str());
   }
 
   pid_t Home(size_t node) const override { return nodes_[node].home; }
   std::string LogDir(size_t, size_t node) const override { return nodes_[node].path; }
 
   size_t replicas() const override { return kReplicas; }
-  void KillReplica(size_t replica) override { RunFor("kill-replica", replica); }
-  void StartReplica(size_t replica) override { RunFor("start-replica", replica); }
-  void CutNode(size_t node) override { RunFor("cut", node, kStorage); }
+  bool KillReplica(size_t replica) override {
+    return !starting_ && RunFor("kill-replica", replica);
+  }
+  // Takes seconds, sometimes minutes; the other faults go on.
+  void StartReplica(size_t replica) override {
+    if (starter_.joinable()) starter_.join();
+    starting_ = true;
+    starter_ = std::jthread([this, replica] {
+      RunFor("start-replica", replica);
+      starting_ = false;
+    });
+  }
+  bool CutNode(size_t node) override { return RunFor("cut", node, kStorage); }
   void HealNode(size_t node) override { RunFor("heal", node, kStorage); }
-  void FreezeNode(size_t node) override { RunFor("freeze", node); }
+  bool FreezeNode(size_t node) override { return RunFor("freeze", node); }
   void ThawNode(size_t node) override { RunFor("thaw", node); }
 
  private:
@@ -144,21 +159,25 @@ class ReplicatedVolume final : public Volume {
     verb.insert(verb.begin(), {"env", "SEMPER_VOLUME_STATE=" + dir_ + "/volume", script_});
     return verb;
   }
-  bool Run(std::vector<std::string> verb) {
-    return RunProgram(Command(std::move(verb)), dir_ + "/volume.out", kStartLimit, why_);
+  bool Run(std::vector<std::string> verb, std::string& why) const {
+    const std::string out = dir_ + "/volume.out." + verb[0];
+    return RunProgram(Command(std::move(verb)), out, kStartLimit, why);
   }
-  void RunFor(const char* verb, size_t number, const char* net = nullptr) {
+  bool RunFor(const char* verb, size_t number, const char* net = nullptr) const {
     std::vector<std::string> words = {verb, std::to_string(number + 1)};
     if (net != nullptr) words.emplace_back(net);
-    if (!Run(std::move(words)))
-      std::fprintf(stderr, "campaign: the volume: %s %zu: %s\n", verb, number + 1, why_.c_str());
+    std::string why;
+    if (Run(std::move(words), why)) return true;
+    std::fprintf(stderr, "campaign: the volume: %s %zu: %s\n", verb, number + 1, why.c_str());
+    return false;
   }
 
   const std::string dir_;
   const std::string script_;
   bool up_ = false;
   std::vector<Node> nodes_;
-  std::string why_;
+  std::atomic<bool> starting_{false};  // a replica
+  std::jthread starter_;
 };
 
 }  // namespace

@@ -32,12 +32,13 @@ class Volume {
   virtual void Empty(size_t) {}
 
   virtual size_t replicas() const { return 0; }  // storage servers that can be killed
-  virtual void KillReplica(size_t) {}
-  virtual void StartReplica(size_t) {}
+  // False if that was not possible; so is a second one while the last one is still starting.
+  virtual bool KillReplica(size_t) { return false; }
+  virtual void StartReplica(size_t) {}  // in the background
   // The node's way to the storage: cut silently; its file system client stopped.
-  virtual void CutNode(size_t) {}
+  virtual bool CutNode(size_t) { return false; }
   virtual void HealNode(size_t) {}
-  virtual void FreezeNode(size_t) {}
+  virtual bool FreezeNode(size_t) { return false; }
   virtual void ThawNode(size_t) {}
 };
 
