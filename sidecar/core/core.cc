@@ -14,6 +14,7 @@ Core::Core(CoreOptions options, BufferPool& pool, EffectSink& sink)
       pool_(pool),
       sink_(sink),
       contender_(options_.contender),
+      reach_(options_.contender.silence_nanos),
       tail_(1024),
       units_(64),
       marks_(256) {}
@@ -136,6 +137,7 @@ void Core::BeginLeading() {
   for (size_t i = 0; i < links_.size(); ++i) links_[i].committed = state_.sources()[i].position;
   phase_ = Phase::kLeading;
   written_at_ = steady_;
+  reach_.OnHeard(steady_);  // from here on it is missed
   if (!options_.alone) sink_.CheckAt(steady_ + options_.contender.silence_nanos / 3);
   for (const Destination& d : ledger_.destinations()) sink_.Connect(d.slot, d.name);
   if (!followed_) return GreetWaitingService();
@@ -259,6 +261,7 @@ void Core::OnUnitDurable(const absl::Status& written) {
   }
   MaybeLookUp();
   MaybeWrite();
+  MaybeFinishDrain();
 }
 
 void Core::MaybeLookUp() {
@@ -356,6 +359,13 @@ void Core::Drain() {
 void Core::MaybeFinishDrain() {
   if (!draining_ || phase_ != Phase::kLeading) return;
   if (committed_index_ != state_.index()) return;
+  if (resigning_) {
+    // Nobody tells its successor that the mark is committed, so a record has to.
+    const bool stated = stated_batches_ > Raw(hand_over_batch_);
+    note_due_ = note_due_ || !stated;
+    MaybeWrite();
+    if (!stated || write_in_flight_) return;
+  }
   if (handing_over_) {
     return StopBecause(StopReason::kHandedOver, absl::CancelledError("handed over"));
   }

@@ -29,6 +29,7 @@
 #include "semper/v1/peer.pb.h"
 #include "sidecar/core/contender.h"
 #include "sidecar/core/ledger.h"
+#include "sidecar/core/reach.h"
 #include "sidecar/core/replicated_state.h"
 #include "sidecar/core/ring.h"
 #include "sidecar/core/types.h"
@@ -103,6 +104,9 @@ class EffectSink {
   // Newest checkpoint, scan of the log after it; `hot`: only the scan, after what was followed
   // [OnRecovered].
   virtual void Recover(bool hot) = 0;
+  // Says on the volume that others reach this member, which does not reach the leader of `epoch`.
+  virtual void ReportReach(Epoch epoch) = 0;
+  virtual void ReadReports() = 0;  // what fellows say there [OnReportsRead]
 
   // The log. `payload` stays in place until the unit is durable.
   virtual void Log(const FrameHeader& entry, const Buffer& payload) = 0;
@@ -193,7 +197,7 @@ class Core {
   void OnFollowPaused(bool progressed);
   void OnFollowFailed(const absl::Status& why);
   // The connection to the member that leads. Decides only when to try.
-  void OnLeaderHeard() { contender_.OnStreamUp(); }
+  void OnLeaderHeard();
   void OnLeaderLost();
   void SetUnfit(const std::string& why);  // this member must never lead
   const Contender& contender() const { return contender_; }
@@ -202,6 +206,10 @@ class Core {
   void OnOtherLeader(Epoch epoch, const std::string& member);
   // The leader: stops with `member`'s name as the last input. Nothing is taken in after it.
   void HandOver(const std::string& member);
+  // Several times in a silence limit: is any fellow connected?
+  void OnHeartbeat(bool fellows);
+  void OnReportsRead(const std::vector<ReachReport>& reports);
+  bool resigned() const { return resigning_; }
 
   // --- service
   void OnServiceHello(const v1::ServiceHello& hello);
@@ -293,6 +301,7 @@ class Core {
   void LoadCheckpoint(Recovered& recovered);
   void BeginJoining();
   void Contend();
+  bool HasPeers() const;
   void BeginLeading();
   void Diverged(const absl::Status& why);
   void MaybeWrite();
@@ -336,6 +345,9 @@ class Core {
   Epoch handed_over_{};    // to this member, by the input followed last; 0: it was none
   bool followed_ = false;  // what is led was followed before
   bool handing_over_ = false;
+  bool resigning_ = false;   // hands over to a member that is not connected
+  Batch hand_over_batch_{};  // of the mark, when it resigns
+  Reach reach_;
   bool note_due_ = false;
   uint64_t written_at_ = 0;  // steady
   bool draining_ = false;

@@ -34,6 +34,7 @@ void Core::FillWelcome(Slot slot, v1::PeerWelcome& welcome) const {
 
 void Core::OnPeerHello(ConnectionId connection, const v1::PeerHello& hello) {
   const auto& sender = hello.sender();
+  reach_.OnHeard(steady_);
   if (phase_ != Phase::kLeading || draining_ || Raw(state_.index()) == 0) {
     return RefuseGreeting(connection, v1::PeerRefused::NOT_LEADER,
                           absl::StrCat(options_.name, " does not lead here now"));

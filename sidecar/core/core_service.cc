@@ -280,6 +280,7 @@ absl::Status Core::OnImpulse(const FrameHeader& frame, Buffer payload) {
   }
   if (draining_)
     return absl::OkStatus();  // its fate is unknown to the service, as after any failure
+  reach_.OnHeard(steady_);
   FrameHeader entry = frame;
   entry.kind = FrameKind::kImpulse;
   entry.slot = 0;

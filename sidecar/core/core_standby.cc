@@ -33,6 +33,7 @@ void Core::OnJoined(absl::StatusOr<Recovered> joined) {
   committed_index_ = state_.index();
   followed_ = true;
   phase_ = Phase::kFollowing;
+  reach_.OnLeader(steady_);
   if (waiting_hello_) return GreetWaitingService();
   StopBecause(StopReason::kRejoin, absl::UnavailableError("the service went away"));
 }
@@ -49,6 +50,11 @@ void Core::OnFollowed(Epoch newest, bool progressed) {
   if (Raw(committed_index_) != 0) sink_.TellCommitted(committed_index_);
   MaybePublish();
   Contend();
+}
+
+void Core::OnLeaderHeard() {
+  contender_.OnStreamUp();
+  reach_.OnLeader(steady_);
 }
 
 void Core::OnLeaderLost() {
@@ -120,6 +126,32 @@ void Core::HandOver(const std::string& member) {
   control.mutable_hand_over()->set_member(member);
   control.mutable_hand_over()->set_epoch(Raw(epoch_));
   AdmitControl(control);
+}
+
+bool Core::HasPeers() const {
+  const auto connected = [](const auto& link) { return Raw(link.connection) != 0; };
+  const auto welcomed = [](const Destination& d) { return d.connected; };
+  const auto& destinations = ledger_.destinations();
+  return std::any_of(links_.begin(), links_.end(), connected) ||
+         std::any_of(destinations.begin(), destinations.end(), welcomed);
+}
+
+void Core::OnHeartbeat(bool fellows) {
+  if (fellows || HasPeers()) reach_.OnHeard(steady_);
+  if (phase_ == Phase::kFollowing && contender_.ready() && reach_.MayReport(steady_))
+    sink_.ReportReach(newest_claim_);
+  if (phase_ == Phase::kLeading && !draining_ && reach_.MayLook(steady_)) sink_.ReadReports();
+}
+
+void Core::OnReportsRead(const std::vector<ReachReport>& reports) {
+  if (phase_ != Phase::kLeading || draining_ || Raw(state_.index()) == 0) return;
+  const std::string member = reach_.Judge(steady_, epoch_, reports);
+  if (member.empty() || member == options_.member) return;
+  sink_.Report(absl::StrCat("no fellow, peer or client reaches this member, but member ", member,
+                            " is reached: resigns in its favour"));
+  resigning_ = true;
+  hand_over_batch_ = next_batch_;
+  HandOver(member);
 }
 
 }  // namespace semper::core

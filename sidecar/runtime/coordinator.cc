@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "sidecar/log/reach.h"
 
 namespace semper::runtime {
 
@@ -301,6 +302,37 @@ void Coordinator::Recover(bool hot) {
                       : RecoverLog(disk_, dir_, epoch, genesis_.incarnation, sealed_index_);
       },
       [this, result, hot] { OnRecoveredLog(std::move(*result), hot); });
+}
+
+// One at a time: while the volume hangs there is nothing to say, and nothing to be heard.
+void Coordinator::ReportReach(Epoch epoch) {
+  if (std::exchange(reaching_, true)) return;
+  const core::ReachReport report{epoch, static_cast<uint32_t>(loop_.Random()), options_.member};
+  auto result = std::make_shared<absl::Status>();
+  reach_job_.Set([this, result, report] { *result = log::WriteReachReport(disk_, dir_, report); },
+                 [this, result, epoch] {
+                   reaching_ = false;
+                   if (std::exchange(reach_reported_, epoch) == epoch) return;
+                   SEMPER_LOG(kWarning,
+                              "{}: others reach this member, which does not reach the leader of "
+                              "epoch {}: said so in its directory: {}",
+                              options_.name, Raw(epoch), result->ToString());
+                 });
+  executor_.Run(Lane::kHousekeeping, reach_job_);
+}
+
+void Coordinator::ReadReports() {
+  if (std::exchange(reaching_, true)) return;
+  using Reports = absl::StatusOr<std::vector<core::ReachReport>>;
+  auto result = std::make_shared<Reports>(absl::UnknownError(""));
+  reach_job_.Set([this, result] { *result = log::ReadReachReports(disk_, dir_); },
+                 [this, result] {
+                   reaching_ = false;
+                   if (stopped_ || !result->ok()) return;  // looked at again, if it lasts
+                   Touch();
+                   core_->OnReportsRead(**result);
+                 });
+  executor_.Run(Lane::kHousekeeping, reach_job_);
 }
 
 // What a checkpoint brings, for the core and for this room.

@@ -96,6 +96,8 @@ class Coordinator : private core::EffectSink,
   void TakeOver(core::Epoch epoch) override;
   void LookUp(bool now) override;
   void Recover(bool hot) override;
+  void ReportReach(core::Epoch epoch) override;
+  void ReadReports() override;
   void Log(const core::FrameHeader& entry, const Buffer& payload) override;
   void WriteUnit(core::Epoch epoch, core::Batch batch, uint64_t durable, uint64_t committed,
                  bool cut) override;
@@ -234,6 +236,9 @@ class Coordinator : private core::EffectSink,
   std::unique_ptr<core::Core> core_;
   FunctionJob lock_job_;
   FunctionJob spare_job_;
+  FunctionJob reach_job_;
+  bool reaching_ = false;         // reach_job_ runs
+  core::Epoch reach_reported_{};  // for the log, once
   FunctionJob adopt_job_;
   bool adopting_ = false;
   FunctionJob test_job_;

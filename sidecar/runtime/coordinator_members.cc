@@ -172,6 +172,8 @@ void Coordinator::Heartbeat() {
     said_.clear();
     SayState(true);
     AssignCheckpoints();
+    Touch();
+    core_->OnHeartbeat(!fellows_.empty() || !listeners_.empty());
     Heartbeat();
   });
 }

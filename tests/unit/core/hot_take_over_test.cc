@@ -63,20 +63,6 @@ TEST_F(StandbyTest, GreetsAServiceThatCameBackDuringTheTakeOver) {
   EXPECT_THAT(Effects("greet"), ElementsAre("greet generation 2"));
 }
 
-class IdleLeader : public StandbyTest {
- protected:
-  IdleLeader() {
-    Join();
-    v1::Control control;
-    control.mutable_start()->set_service_name("books");
-    FollowsControl(control);
-    WaitsOutTheSilence();
-    TakesOver();
-    core_.OnFedAll();
-  }
-  const uint64_t began_ = 1000 + kSilence;
-};
-
 TEST_F(IdleLeader, WritesANoteEveryThirdOfTheSilenceLimit) {
   EXPECT_THAT(Effects("check"), Contains(absl::StrCat("check at ", began_ + kSilence / 3)));
   At(began_ + kSilence / 3);

@@ -24,6 +24,8 @@ std::vector<std::string> RecordingSink::Take(const std::string& word) {
 void RecordingSink::CreateClaim(Epoch epoch) { Add(absl::StrCat("claim ", Raw(epoch))); }
 void RecordingSink::TakeOver(Epoch epoch) { Add(absl::StrCat("take over ", Raw(epoch))); }
 
+void RecordingSink::ReportReach(Epoch epoch) { Add(absl::StrCat("report reach ", Raw(epoch))); }
+
 void RecordingSink::Log(const FrameHeader& entry, const Buffer& payload) {
   logged_.push_back({entry, payload});
   Add(absl::StrCat("log ", Text(entry)));

@@ -30,6 +30,8 @@ class RecordingSink : public EffectSink {
   void TakeOver(Epoch epoch) override;
   void LookUp(bool now) override { Add(now ? "look up now" : "look up"); }
   void Recover(bool hot) override { Add(hot ? "recover what was not followed" : "recover"); }
+  void ReportReach(Epoch epoch) override;
+  void ReadReports() override { Add("read reports"); }
   void Join() override { Add("join"); }
   void Follow(Index after) override;
   void PauseFollowing() override { Add("pause following"); }

@@ -94,4 +94,19 @@ class StandbyTest : public CoreTest {
   }
 };
 
+// It followed, and leads epoch 2 since began_; its service is live.
+class IdleLeader : public StandbyTest {
+ protected:
+  IdleLeader() {
+    Join();
+    v1::Control control;
+    control.mutable_start()->set_service_name("books");
+    FollowsControl(control);
+    WaitsOutTheSilence();
+    TakesOver();
+    core_.OnFedAll();
+  }
+  const uint64_t began_ = 1000 + kSilence;
+};
+
 }  // namespace semper::core
