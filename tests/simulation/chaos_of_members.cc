@@ -6,6 +6,12 @@
 
 namespace semper::sim {
 
+namespace {
+// A connection that is cut ends after 5 s, a report follows a second later, one more is waited for:
+// ten times that, since members may have to start and to replay.
+constexpr SimNanos kReplacedLimit = 100 * kSecond;
+}  // namespace
+
 void World::ChaosOfMembers() {
   Immortal& immortal = *random_.Pick(immortals_);
   Member& any = *random_.Pick(immortal.members());
@@ -119,15 +125,75 @@ void World::VolumeTrouble(Immortal& immortal, Member& member) {
   volume.CutOff(member.machine(), scheduler_.now() + time);
   // As a node that is gone: nobody hears of it either.
   if (!random_.Chance(1, 3)) return;
+  CutFrom(member.machine(), MachinesBut(member.machine()));
+}
+
+std::vector<std::string> World::MachinesBut(const std::string& machine) {
   std::vector<std::string> others;
   for (auto& each : immortals_) {
-    for (auto& other : each->members()) others.push_back(other->machine());
+    for (auto& other : each->members()) {
+      if (other->machine() != machine) others.push_back(other->machine());
+    }
   }
-  CutFrom(member.machine(), others);
+  return others;
+}
+
+// Nobody reaches the leader any more, which reaches the volume; everybody else is well, for a while
+// before it, too, lest it be deposed for something else.
+void World::CutOffLeader(Immortal& immortal) {
+  if (!immortal.volume().shared()) return;
+  network_.RefuseDials(0);
+  network_.HealPartitions();
+  for (auto& each : immortals_) {
+    each->volume().ClearFaults();
+    each->StormOfClaims(0);
+    for (auto& member : each->members()) {
+      if (each->volume().shared()) each->volume().CutOff(member->machine(), 0);
+      member->EndSleepers(kSecond);
+    }
+  }
+  cut_off_ = {&immortal, nullptr, scheduler_.now() + kSecond};
+}
+
+void World::WatchCutOff() {
+  if (scheduler_.now() < cut_off_->began) return;
+  Member* const leader = cut_off_->immortal->leader();
+  if (cut_off_->member == nullptr) {
+    if (leader == nullptr || leader->current()->process->paused_longer(0)) return;
+    cut_off_->member = leader;
+    cut_off_->began = scheduler_.now();
+    scheduler_.Trace("leader cut off from everybody", leader->name());
+    Count(Situation::kLeaderCutFromEverybody);
+  }
+  // Again and again: what was planned before may heal the network.
+  const std::string& machine = cut_off_->member->machine();
+  for (const std::string& other : MachinesBut(machine)) network_.Partition(machine, other);
+  if (leader != nullptr && leader != cut_off_->member) {
+    Count(Situation::kCutOffLeaderReplaced);
+  } else if (scheduler_.now() < cut_off_->began + kReplacedLimit) {
+    return;
+  } else {
+    observer_.Violate("liveness", cut_off_->member->name() +
+                                      " is cut off from everybody, and nobody leads instead");
+  }
+  cut_off_.reset();
+  scheduler_.After(random_.Skewed(30 * kSecond), [this, machine] {
+    for (const std::string& other : MachinesBut(machine)) network_.Heal(machine, other);
+  });
 }
 
 void World::PartitionOf(Immortal& immortal, Member& member) {
   ++faults_;
+  if (random_.Chance(1, 4)) return CutOffLeader(immortal);
+  if (random_.Chance(1, 6)) {
+    const std::string& other = random_.Pick(immortal.members())->machine();
+    if (other == member.machine()) return;
+    Count(Situation::kOneWayBetweenMembers);
+    network_.PartitionOneWay(member.machine(), other);
+    scheduler_.After(10 * kMillisecond + random_.Skewed(30 * kSecond),
+                     [this, machine = member.machine(), other] { network_.Heal(machine, other); });
+    return;
+  }
   const bool peers = random_.Chance(1, 3);
   Count(peers ? Situation::kCutFromPeers : Situation::kCutFromMembers);
   std::vector<std::string> others;

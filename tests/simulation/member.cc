@@ -279,6 +279,7 @@ void Member::CountStop(Life& life, core::StopReason reason, const absl::Status& 
   if (immortal_.alone()) return;
   const core::Core* core = life.coordinator->core();
   if (reason == core::StopReason::kHandedOver) world_.Count(Situation::kHandedOver);
+  if (core != nullptr && core->resigned()) world_.Count(Situation::kCutOffLeaderResigned);
   if (reason == core::StopReason::kRejoin && absl::IsNotFound(why))
     world_.Count(Situation::kRejoinedAfterRetention);
   if (core == nullptr || Raw(core->epoch()) >= immortal_.newest_leading_ || !life.seen_leading)

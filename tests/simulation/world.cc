@@ -51,7 +51,7 @@ void World::PlanChaos() {
   const SimNanos most = members_ > 1 ? kSecond : 60 * kMillisecond;
   scheduler_.After(kMillisecond + random_.Skewed(most), [this] {
     if (healing_) return;
-    members_ > 1 ? ChaosOfMembers() : Chaos();
+    cut_off_ ? WatchCutOff() : members_ > 1 ? ChaosOfMembers() : Chaos();
     PlanChaos();
   });
 }
@@ -71,6 +71,7 @@ void World::Work() {
   for (auto& member : immortal.members()) {
     Member::Life* const life = member->current();
     if (life == nullptr || !life->service) continue;
+    if (cut_off_ && cut_off_->member == member.get()) continue;  // nor do its clients reach it
     if (immortal.alone() || life->service->live()) candidates.push_back(member.get());
   }
   if (candidates.empty()) return;
@@ -219,7 +220,10 @@ WorldResult World::Run() {
     return !observer_.violation().empty();
   };
   const uint64_t chaos = options_.steps * (members_ > 1 ? kStepsOfMembers : 1);
-  for (; steps < chaos && !observe(); ++steps) scheduler_.Step();
+  while ((steps < chaos || cut_off_) && !observe()) {
+    scheduler_.Step();
+    if (!cut_off_) ++steps;
+  }
   if (observer_.violation().empty()) {
     Heal();
     // Chaos that is already planned plays out first; replaced leaders that still sleep are taken

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,9 @@ class World {
   void VolumeTrouble(Immortal& immortal, Member& member);
   void PartitionOf(Immortal& immortal, Member& member);
   void CutFrom(const std::string& machine, const std::vector<std::string>& others);
+  std::vector<std::string> MachinesBut(const std::string& machine);
+  void CutOffLeader(Immortal& immortal);
+  void WatchCutOff();
   void PlanWork();
   void Work();
   void Heal();
@@ -90,6 +94,13 @@ class World {
   uint64_t lives_ = 0;  // of coordinators
   uint64_t crashes_ = 0;
   uint64_t faults_ = 0;
+  // A member that led and that nobody reaches: nothing else goes wrong until another one leads.
+  struct CutOff {
+    Immortal* immortal = nullptr;
+    Member* member = nullptr;  // not yet: all is well for a moment
+    SimNanos began = 0;
+  };
+  std::optional<CutOff> cut_off_;
   bool healing_ = false;
   bool working_ = true;
   SituationCounts situations_{};
