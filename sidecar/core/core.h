@@ -199,6 +199,9 @@ class Core {
   // The connection to the member that leads. Decides only when to try.
   void OnLeaderHeard();
   void OnLeaderLost();
+  // It says what receivers have acknowledged: true whoever leads now, so that outputs up to there
+  // need not be held until a note in the log says the same.
+  void OnAcksTold(const v1::Control::AckNote& acks);
   void SetUnfit(const std::string& why);  // this member must never lead
   const Contender& contender() const { return contender_; }
   Epoch newest_claim() const { return newest_claim_; }
@@ -319,6 +322,7 @@ class Core {
   void MaybePublish();
   void MaybeTick();
   void MaybeNoteAcks();
+  void TakeAckNote(const v1::Control::AckNote& note);
   void MaybeFinishDrain();
   void ServiceFault(const absl::Status& why);
   void DestinationFault(Slot slot, const absl::Status& why);
@@ -407,7 +411,7 @@ class Core {
       source_of_;                // connection -> position in links_; looked up, never walked
   std::vector<Slot> releasing_;  // kept for its memory
   Ledger ledger_;
-  uint64_t acked_bytes_ = 0;  // since the last note
+  uint64_t noted_bytes_ = 0;  // acknowledged when the last note was made
   bool note_acks_ = false;
   struct Suspicion {
     Slot slot{};

@@ -208,17 +208,15 @@ void Core::DestinationFault(Slot slot, const absl::Status& why) {
 void Core::OnAck(Slot slot, const Position& committed) {
   Destination* d = ledger_.Find(slot);
   if (d == nullptr || phase_ != Phase::kLeading || !d->connected) return;
-  const uint64_t before = ledger_.held_bytes();
   if (absl::Status s = ledger_.Ack(slot, committed, settled_); !s.ok())
     return SuspectDestination(slot, s);
-  acked_bytes_ += before - ledger_.held_bytes();
-  if (acked_bytes_ >= options_.ack_note_bytes) note_acks_ = true;
+  if (ledger_.acked_bytes() - noted_bytes_ >= options_.ack_note_bytes) note_acks_ = true;
 }
 
 void Core::MaybeNoteAcks() {
   if (!note_acks_ || !CanAdmit()) return;
   note_acks_ = false;
-  acked_bytes_ = 0;
+  noted_bytes_ = ledger_.acked_bytes();
   v1::Control control;
   auto* note = control.mutable_ack_note();
   for (const Destination& d : ledger_.destinations()) {

@@ -132,24 +132,28 @@ void Core::OnFed(const FrameHeader& entry, const Buffer& payload) {
     v1::Control control;
     if (control.ParseFromArray(payload.data(), static_cast<int>(payload.size())) &&
         control.has_ack_note()) {
-      for (const auto& acked : control.ack_note().acked()) {
-        // What was produced may not be there yet again: the position becomes a witness.
-        if (ledger_.Find(Slot{acked.slot()}) == nullptr) continue;
-        const absl::Status s =
-            ledger_.Ack(Slot{acked.slot()}, {acked.sequence(), acked.hash()}, false);
-        if (s.ok()) continue;
-        if (follows) {
-          Diverged(s);
-        } else {
-          DestinationFault(Slot{acked.slot()}, s);
-        }
-      }
+      TakeAckNote(control.ack_note());
     }
     if (follows && control.has_hand_over() && control.hand_over().member() == options_.member) {
       handed_over_ = Epoch{control.hand_over().epoch()};
     }
   }
   sink_.Deliver(entry, payload);
+}
+
+void Core::TakeAckNote(const v1::Control::AckNote& note) {
+  for (const auto& acked : note.acked()) {
+    const Slot slot{acked.slot()};
+    // What was produced may not be there yet again: the position becomes a witness.
+    if (ledger_.Find(slot) == nullptr) continue;
+    const absl::Status s = ledger_.Ack(slot, {acked.sequence(), acked.hash()}, false);
+    if (s.ok()) continue;
+    if (phase_ == Phase::kFollowing || phase_ == Phase::kChecking) {
+      Diverged(s);
+    } else {
+      DestinationFault(slot, s);
+    }
+  }
 }
 
 void Core::OnFedAll() {

@@ -62,6 +62,10 @@ void Core::OnLeaderLost() {
   Contend();
 }
 
+void Core::OnAcksTold(const v1::Control::AckNote& acks) {
+  if (phase_ == Phase::kFollowing || phase_ == Phase::kChecking) TakeAckNote(acks);
+}
+
 void Core::Contend() {
   if (phase_ != Phase::kFollowing) return;
   const std::optional<uint64_t> when = contender_.When();

@@ -7,6 +7,12 @@
 
 namespace semper::core {
 
+namespace {
+// While a service is far behind there is a new one several times a second. A stream hash covers all
+// that was before: the last one moves on, and stands for those in between.
+constexpr size_t kWitnessesMax = 16;
+}  // namespace
+
 void Ledger::Restore(Slot slot, std::string name, const Position& produced,
                      const Position& dropped) {
   if (destinations_.size() < Raw(slot)) destinations_.resize(Raw(slot));
@@ -170,7 +176,7 @@ absl::Status Ledger::Welcome(Slot slot, const Position& resume, const Position& 
   }
   if (absl::Status s = Ack(slot, committed, settled); !s.ok()) return s;
   if (resume.sequence > d.produced.sequence) {
-    d.witnesses.push_back(resume);
+    AddWitness(d, resume);
     if (settled) return CheckSettled(slot);
   }
   d.next = 0;
@@ -203,7 +209,7 @@ absl::Status Ledger::Ack(Slot slot, const Position& position, bool settled) {
     return position.hash == d.acked.hash ? absl::OkStatus() : Differs(d, position.sequence, 0);
   }
   if (position.sequence > d.produced.sequence) {
-    d.witnesses.push_back(position);
+    AddWitness(d, position);
     d.acked = position;
     DropAcked(d);
     return settled ? CheckSettled(slot) : absl::OkStatus();
@@ -232,9 +238,15 @@ absl::Status Ledger::CheckSettled(Slot slot) {
   return absl::OkStatus();
 }
 
+void Ledger::AddWitness(Destination& d, const Position& position) {
+  if (d.witnesses.size() < kWitnessesMax) return d.witnesses.push_back(position);
+  if (d.witnesses.back().sequence < position.sequence) d.witnesses.back() = position;
+}
+
 void Ledger::DropAcked(Destination& d) {
   while (!d.held.empty() && d.held.front().after.sequence <= d.acked.sequence) {
     held_bytes_ -= d.held.front().payload.size();
+    acked_bytes_ += d.held.front().payload.size();
     d.dropped = d.held.front().after;
     d.held.Pop();
     if (d.next > 0) --d.next;

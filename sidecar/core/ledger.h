@@ -42,7 +42,7 @@ struct Destination {
   bool queued = false;  // in the ledger's list of destinations with something to send
   bool welcomed = false;
   Incarnation incarnation{};        // of the receiver; valid if welcomed
-  std::vector<Position> witnesses;  // positions the receiver told that are still ahead of `current`
+  std::vector<Position> witnesses;  // some that the receiver told and are still ahead of `current`
   std::string quarantine;           // not empty: why nothing is sent any more
   uint64_t sent = 0;                // frames, for metrics
 };
@@ -70,8 +70,8 @@ class Ledger {
   // committed log, so a receiver that knows more remembers another history. An error quarantines
   // the destination.
   absl::Status Welcome(Slot slot, const Position& resume, const Position& committed, bool settled);
-  // The receiver, or an ack note in the log, says that everything up to `position` is committed
-  // there.
+  // The receiver, an ack note in the log, or the member that leads says that everything up to
+  // `position` is committed there.
   absl::Status Ack(Slot slot, const Position& position, bool settled);
   // After replay: destinations whose receiver knows more than was produced.
   absl::Status CheckSettled(Slot slot);
@@ -93,17 +93,20 @@ class Ledger {
   void Queue(Destination& destination);
 
   uint64_t held_bytes() const { return held_bytes_; }
+  uint64_t acked_bytes() const { return acked_bytes_; }  // that were held and are not any more
   uint64_t regenerated() const { return regenerated_; }  // frames compared and dropped
 
  private:
   absl::Status CheckWitnesses(Destination& d, uint32_t count, const Buffer& payload);
   absl::Status CompareRegenerated(Destination& d, uint64_t cause);
   void DropAcked(Destination& d);
+  static void AddWitness(Destination& d, const Position& position);
   absl::Status Differs(const Destination& d, uint64_t sequence, uint64_t cause) const;
 
   std::vector<Destination> destinations_;  // slot s at s - 1
   std::vector<Slot> pending_;
   uint64_t held_bytes_ = 0;
+  uint64_t acked_bytes_ = 0;
   uint64_t regenerated_ = 0;
 };
 

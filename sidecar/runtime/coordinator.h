@@ -199,6 +199,8 @@ class Coordinator : private core::EffectSink,
   v1::MemberIdentity Identity() const;
   v1::MemberState MakeState() const;
   void SayState(bool now);
+  bool AcksAreDue() const;
+  void AddAcks(v1::MemberState& state);
   void FillMembers(admin::StatusSnapshot& s) const;
   void Heartbeat();
   std::string BestFellow() const;  // ready, and furthest; empty: none
@@ -295,6 +297,9 @@ class Coordinator : private core::EffectSink,
   std::string checkpointer_member_;  // as assigned by the leader; empty: the leader itself
   std::string said_;                 // the state that was said last
   std::chrono::nanoseconds said_at_{};
+  bool acks_due_ = false;
+  uint64_t said_acked_bytes_ = 0;  // acknowledged when acks were said last
+  size_t next_ack_ = 0;            // the destination whose turn it is
   std::unique_ptr<Timer> say_;
   std::unique_ptr<Timer> heartbeat_;
   std::unique_ptr<Timer> check_;

@@ -20,6 +20,7 @@ constexpr uint32_t kProtocol = 1;
 constexpr uint32_t kFormatVersion = 1;  // newest log format that this program reads
 constexpr std::chrono::milliseconds kHeartbeat{100};
 constexpr std::chrono::milliseconds kSayMin{1};  // positions are said at most so often
+constexpr size_t kAcksSaid = 256;                // of a state: 6 KiB
 constexpr std::chrono::milliseconds kPollConnected{100};
 constexpr std::chrono::seconds kTestStepLimit{30};
 }  // namespace
@@ -158,18 +159,48 @@ void Coordinator::SayState(bool now) {
     }
     return;
   }
-  std::string state = MakeState().SerializeAsString();
-  if (state == said_) return;
-  said_ = std::move(state);
+  MemberState state = MakeState();
+  std::string bytes = state.SerializeAsString();
+  const bool acks = AcksAreDue();
+  if (bytes == said_ && !acks) return;
+  said_ = bytes;
   said_at_ = time;
+  if (acks) {
+    AddAcks(state);
+    bytes = state.SerializeAsString();
+  }
   for (const auto& [connection, member] : listeners_)
-    acceptor_.SendMember(ConnectionId{connection}, core::FrameKind::kMemberState, said_);
+    acceptor_.SendMember(ConnectionId{connection}, core::FrameKind::kMemberState, bytes);
+}
+
+// With each heartbeat, and sooner before a standby could hold so much that it stops to follow.
+bool Coordinator::AcksAreDue() const {
+  if (!core_ || core_->phase() != core::Core::Phase::kLeading) return false;
+  const uint64_t fresh = core_->ledger().acked_bytes() - said_acked_bytes_;
+  return acks_due_ || fresh >= options_.held_output_bytes_max / 4;
+}
+
+// Some destinations, in turn: a state has a limit, and is said again soon.
+void Coordinator::AddAcks(MemberState& state) {
+  acks_due_ = false;
+  said_acked_bytes_ = core_->ledger().acked_bytes();
+  const auto& destinations = core_->ledger().destinations();
+  for (size_t i = std::min(destinations.size(), kAcksSaid); i > 0; --i) {
+    const core::Destination& d = destinations[next_ack_++ % destinations.size()];
+    // Not what this leader could not vouch for: the two may remember different histories.
+    if (!d.quarantine.empty() || d.acked.sequence > d.produced.sequence) continue;
+    auto* acked = state.mutable_acks()->add_acked();
+    acked->set_slot(Raw(d.slot));
+    acked->set_sequence(d.acked.sequence);
+    acked->set_hash(d.acked.hash);
+  }
 }
 
 void Coordinator::Heartbeat() {
   heartbeat_ = loop_.After(kHeartbeat, [this] {
     if (stopped_) return;
     said_.clear();
+    acks_due_ = true;
     SayState(true);
     AssignCheckpoints();
     Touch();
@@ -307,6 +338,7 @@ void Coordinator::OnFellowState(const std::string& member, const MemberState& st
     follower_.Tell(leader_epoch_, state.batches());
     follower_.SetConnected(true);
     core_->OnLeaderHeard();
+    core_->OnAcksTold(state.acks());
     lag_.Told(loop_.Monotonic(), state.committed(), Raw(core_->delivered()));
     core_->SetCheckpointing(state.checkpointer() == options_.member);
   } else if (leader_ == member) {

@@ -58,9 +58,8 @@ runtime::Options Member::OptionsFor(Life& life) {
   options.checkpoint_every_bytes = 4096 + random_.Skewed(1u << 20);
   if (!alone) {
     options.members = world_.addresses_[immortal_.name()];
-    // A standby holds what the leader may hold, and what was acknowledged since the last note; it
-    // has room for twice the former.
-    options.ack_note_bytes = std::min(options.ack_note_bytes, options.held_output_bytes_max);
+    // A standby's room for outputs may be small, and no note may come: the leader says them, too.
+    if (random_.Chance(1, 2)) options.ack_note_bytes = UINT64_MAX;
     options.silence_limit = Nanos(200 * kMillisecond + random_.Skewed(800 * kMillisecond));
     options.still_limit = Nanos(5 * kMillisecond + random_.Skewed(30 * kMillisecond));
     options.claim_not_before = Nanos(claim_not_before_);

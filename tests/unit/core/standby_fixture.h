@@ -66,11 +66,18 @@ class StandbyTest : public CoreTest {
   }
   void FollowsAckNote(const Position& acked) {
     v1::Control control;
-    auto* to = control.mutable_ack_note()->add_acked();
+    *control.mutable_ack_note() = NoteOf(acked);
+    FollowsControl(control);
+  }
+  // The leader says it, not the log.
+  void IsToldAcked(const Position& acked) { core_.OnAcksTold(NoteOf(acked)); }
+  static v1::Control::AckNote NoteOf(const Position& acked) {
+    v1::Control::AckNote note;
+    auto* to = note.add_acked();
     to->set_slot(Raw(kStock));
     to->set_sequence(acked.sequence);
     to->set_hash(acked.hash);
-    FollowsControl(control);
+    return note;
   }
   // Was looked at: nothing new.
   void Looked(uint64_t newest = 1) { core_.OnFollowed(Epoch{newest}, false); }

@@ -142,6 +142,66 @@ TEST_F(StandbyTest, ComparesWithANoteThatCameBeforeTheOutput) {
   EXPECT_THAT(core_.contender().unfit(), HasSubstr("shop/stock"));
 }
 
+// ---- what the leader says of acknowledgements ----
+
+class ToldAcksTest : public StandbyTest {
+ protected:
+  void SetUp() override {
+    Join();
+    FollowsInput();
+    SendsTo(kStock, "shop/stock");
+  }
+  const Destination& stock() const { return core_.ledger().destinations()[0]; }
+};
+
+TEST_F(ToldAcksTest, DropOutputsWithoutANoteInTheLog) {
+  ASSERT_TRUE(Outputs(kStock, 1, {"a"}).ok());
+  ASSERT_TRUE(Outputs(kStock, 1, {"b"}).ok());
+  IsToldAcked(After({}, {"a"}));
+  ASSERT_EQ(stock().held.size(), 1u);
+  EXPECT_EQ(stock().held[0].first_sequence, 2u);
+  EXPECT_EQ(core_.contender().unfit(), "");
+}
+
+TEST_F(ToldAcksTest, DropOutputsThatAreMadeLater) {
+  IsToldAcked(After({}, {"a"}));
+  ASSERT_TRUE(Outputs(kStock, 1, {"a"}).ok());
+  ASSERT_TRUE(Outputs(kStock, 1, {"b"}).ok());
+  EXPECT_EQ(stock().held.size(), 1u);
+  EXPECT_EQ(core_.contender().unfit(), "");
+}
+
+TEST_F(ToldAcksTest, ThatDifferFromTheOwnOutputsKeepItFromLeading) {
+  ASSERT_TRUE(Outputs(kStock, 1, {"a"}).ok());
+  IsToldAcked(After({}, {"b"}));
+  EXPECT_THAT(core_.contender().unfit(), HasSubstr("shop/stock"));
+}
+
+TEST_F(ToldAcksTest, AreComparedAlsoIfManyCameBeforeTheOutputs) {
+  std::vector<std::string> bodies;
+  for (int i = 0; i < 100; ++i) {
+    bodies.push_back(i == 50 ? "other" : "a");
+    IsToldAcked(After({}, bodies));
+  }
+  EXPECT_LE(stock().witnesses.size(), 16u);
+  ASSERT_TRUE(Outputs(kStock, 1, std::vector<std::string>(100, "a")).ok());
+  EXPECT_THAT(core_.contender().unfit(), HasSubstr("shop/stock"));
+}
+
+TEST_F(ToldAcksTest, OfADestinationThatItDoesNotKnowYetAreNoNews) {
+  v1::Control::AckNote note = NoteOf(After({}, {"a"}));
+  note.mutable_acked(0)->set_slot(9);
+  core_.OnAcksTold(note);
+  EXPECT_EQ(core_.contender().unfit(), "");
+}
+
+TEST_F(ToldAcksTest, MeanNothingToOneThatStopped) {
+  ASSERT_TRUE(Outputs(kStock, 1, {"a"}).ok());
+  core_.OnServiceLost("");
+  IsToldAcked(After({}, {"b"}));
+  EXPECT_EQ(stock().held.size(), 1u);
+}
+
 // ---- when to claim ----
 
 TEST_F(StandbyTest, ClaimsAfterTheSilenceLimit) {
