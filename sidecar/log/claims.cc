@@ -52,10 +52,12 @@ absl::StatusOr<std::optional<core::Epoch>> NewestIn(Disk& disk, const std::strin
   const uint64_t first = bucket == 0 ? 1 : bucket * kBucketEpochs;
   if (epochs->front() != first || epochs->back() != first + epochs->size() - 1 ||
       epochs->back() / kBucketEpochs != bucket) {
-    return absl::DataLossError(absl::StrCat(path, " lists ", epochs->size(), " claims from ",
-                                            epochs->front(), " to ", epochs->back(),
-                                            ", but claims have no gaps and begin with ", first,
-                                            "; the listing is incomplete or claims were deleted"));
+    return absl::DataLossError(
+        absl::StrCat(path, " lists ", epochs->size(), " claims from ", epochs->front(), " to ",
+                     epochs->back(), ", but claims have no gaps and begin with ", first,
+                     "; the listing is incomplete, or claims were deleted or made by "
+                     "hand. Put an empty file in the place of each that "
+                     "is missing"));
   }
   return core::Epoch{epochs->back()};
 }
