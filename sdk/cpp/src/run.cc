@@ -19,6 +19,9 @@
 #include "base/version.h"
 #include "sdk/cpp/src/link_driver.h"
 
+// Is there when the program was built with ThreadSanitizer.
+extern "C" __attribute__((weak, visibility("default"))) void __tsan_acquire(void*);
+
 namespace semper {
 
 namespace {
@@ -155,7 +158,9 @@ size_t ThreadsOfThisProcess() {
 }
 
 int RunForked(const Options& options, const ServiceFactory& factory) {
-  if (const size_t threads = ThreadsOfThisProcess(); threads > 1) {
+  // ThreadSanitizer has a thread of its own, and starts it anew in the child.
+  const size_t usual = __tsan_acquire != nullptr ? 2 : 1;
+  if (const size_t threads = ThreadsOfThisProcess(); threads > usual) {
     LogLine("semper::Run was called when the process had " + std::to_string(threads) +
             " threads already; it forks, so call it first and start threads in Service::OnLive");
     return kExitUsage;
