@@ -2,6 +2,7 @@
 // and keeps every frame that the engine sends.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -92,9 +93,9 @@ class FakeCoordinator final : public internal::EnginePort {
   const std::shared_ptr<internal::ImpulseQueue>& queue() const { return queue_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
   uint64_t index() const { return index_; }
-  uint64_t time = 1000;  // of the next inputs
-  std::string readable;  // what a blocking Read gives
-  int wakes = 0;
+  uint64_t time = 1000;        // of the next inputs
+  std::string readable;        // what a blocking Read gives
+  std::atomic<int> wakes = 0;  // any thread
 
   void Write(std::span<const iovec> pieces) override;
   size_t Read(std::span<std::byte> space) override;
