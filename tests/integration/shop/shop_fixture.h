@@ -19,6 +19,7 @@
 #include "examples/shop/demo/process.h"
 #include "examples/shop/demo/stack.h"
 #include "examples/shop/demo/work_dir.h"
+#include "tests/support/sanitizer_reports.h"
 
 namespace shop::demo {
 
@@ -55,8 +56,10 @@ class WorkDirTest : public testing::Test {
  protected:
   WorkDirTest() : dir_(WorkDir::Make(why_not_)) {
     if (!dir_) throw std::runtime_error(why_not_);
+    semper::SendSanitizerReportsTo(dir_->path());
   }
   ~WorkDirTest() override {
+    semper::ExpectNoSanitizerReports(dir_->path());
     if (HasFailure()) {
       dir_->Keep();
       std::fprintf(stderr, "kept for a look: %s\n", dir_->path().c_str());

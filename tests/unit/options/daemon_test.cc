@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "cli/invocation.h"
+#include "tests/support/sanitizer_reports.h"
 
 namespace semper {
 namespace {
@@ -31,12 +32,14 @@ class Sidecar : public testing::Test {
     std::string pattern = testing::TempDir() + "semper-daemon-XXXXXX";
     dir_ = mkdtemp(pattern.data());
     std::filesystem::create_directory(dir_ + "/log");
+    SendSanitizerReportsTo(dir_);
   }
   ~Sidecar() override {
     if (pid_ > 0) {
       kill(pid_, SIGKILL);
       waitpid(pid_, nullptr, 0);
     }
+    ExpectNoSanitizerReports(dir_);
     std::filesystem::remove_all(dir_);
   }
 
