@@ -23,9 +23,10 @@ set(SEMPER_SANITIZE "" CACHE STRING "Value for -fsanitize=, empty for none")
 if(SEMPER_SANITIZE)
   add_compile_options(-fsanitize=${SEMPER_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${SEMPER_SANITIZE})
+  # The longest history that ThreadSanitizer offers: what it cannot remember the stack of, it cannot suppress either.
   set(SEMPER_TEST_ENVIRONMENT
       UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_stack_use_after_return=1
-      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
+      TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:history_size=7:suppressions=${CMAKE_CURRENT_LIST_DIR}/tsan_suppressions.txt)
 endif()
 
 find_program(SEMPER_CCACHE ccache)

@@ -14,3 +14,7 @@ find_package(fmt CONFIG REQUIRED)
 find_package(spdlog CONFIG REQUIRED)  # Debian builds it against the external fmt
 find_package(prometheus-cpp CONFIG REQUIRED)
 find_package(GTest CONFIG REQUIRED)
+
+if(SEMPER_SANITIZE STREQUAL "thread")
+  target_include_directories(protobuf::libprotobuf SYSTEM BEFORE INTERFACE ${CMAKE_CURRENT_LIST_DIR}/tsan_include)
+endif()
