@@ -412,7 +412,7 @@ void Coordinator::WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t
   std::swap(open_unit_, written_unit_);
   open_unit_.Begin(next);
   ++counters_.batches;
-  written_began_ = header.entries == 0 ? std::chrono::nanoseconds(0) : unit_began_;
+  written_began_ = written_unit_.header().entries == 0 ? std::chrono::nanoseconds(0) : unit_began_;
   write_began_ = loop_.Monotonic();
   executor_.Run(Lane::kLogWriter, *write_job_);
 }
