@@ -7,7 +7,7 @@
 // 1,000) to `to`. sink:   verifies every message and fails at the first gap, repeat or wrong byte.
 // `both` is both. caller: sends one message to `to`, and the next when the answer is there; samples
 // the time between. echo:   answers every message with its own bytes. The link to the coordinator
-// is in SEMPER_LINK.
+// is in SEMPER_LINK. --state B makes the state of any of them B bytes larger.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -16,8 +16,10 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "bench/pattern.h"
 #include "bench/tally.h"
@@ -35,22 +37,47 @@ struct Arguments {
   size_t size = 16;
   uint64_t outputs = kOutputsMax;
   uint64_t outstanding = 64;
+  uint64_t state_bytes = 0;
 };
 
-// What the services below have in common: the file for the runner, and messages that are told
-// apart.
+// What the services below have in common: the file for the runner, messages that are told apart,
+// and ballast: a state as large as the runner wants it.
 class BenchService : public Service {
  public:
   explicit BenchService(const Arguments& arguments)
-      : tally_(arguments.tally), pattern_(arguments.size), to_(arguments.to) {}
+      : tally_(arguments.tally),
+        pattern_(arguments.size),
+        to_(arguments.to),
+        ballast_(arguments.state_bytes / sizeof(uint64_t)) {
+    for (size_t i = 0; i < ballast_.size(); ++i) ballast_[i] = EndWord(i);
+  }
 
   std::string service_name() const override { return "semper.bench"; }
   void OnLive(const Impulses&) override { tally_.SetLive(); }
 
+  void Save(StateWriter& writer) const final {
+    SaveCounts(writer);
+    writer.WriteBytes(std::as_bytes(std::span(ballast_)));
+  }
+  Status Load(StateReader& reader, uint32_t) final {
+    LoadCounts(reader);
+    reader.ReadBytes(std::as_writable_bytes(std::span(ballast_)));
+    for (size_t i = 0; i < ballast_.size(); i += 512) {
+      if (ballast_[i] != EndWord(i)) tally_.AddViolation();
+    }
+    return reader.status();
+  }
+
  protected:
+  virtual void SaveCounts(StateWriter& writer) const = 0;
+  virtual void LoadCounts(StateReader& reader) = 0;
+
   Tally tally_;
   Pattern pattern_;
   Destination to_;
+
+ private:
+  std::vector<uint64_t> ballast_;
 };
 
 class Flow final : public BenchService {
@@ -85,17 +112,16 @@ class Flow final : public BenchService {
     if (sends_) std::thread([this] { Edge(); }).detach();
   }
 
-  void Save(StateWriter& writer) const override {
+ private:
+  void SaveCounts(StateWriter& writer) const override {
     writer.WriteUint64(sent_);
     writer.WriteUint64(received_);
   }
-  Status Load(StateReader& reader, uint32_t) override {
+  void LoadCounts(StateReader& reader) override {
     sent_ = reader.ReadUint64();
     received_ = reader.ReadUint64();
-    return reader.status();
   }
 
- private:
   void Send(Context& context) {
     for (uint64_t i = 0; i < outputs_; ++i) context.Send(to_, pattern_.Make(sent_++));
   }
@@ -158,13 +184,9 @@ class Caller final : public BenchService {
     if (called_ == 0) impulses.Submit("go", [](const ImpulseResult&) {});
   }
 
-  void Save(StateWriter& writer) const override { writer.WriteUint64(called_); }
-  Status Load(StateReader& reader, uint32_t) override {
-    called_ = reader.ReadUint64();
-    return reader.status();
-  }
-
  private:
+  void SaveCounts(StateWriter& writer) const override { writer.WriteUint64(called_); }
+  void LoadCounts(StateReader& reader) override { called_ = reader.ReadUint64(); }
   void Call(Context& context) {
     call_began_ = MonotonicNanos();
     context.Send(to_, pattern_.Make(called_++));
@@ -181,13 +203,10 @@ class Echo final : public BenchService {
     tally_.SetReceived(++answered_);
     context.Send(source, body);
   }
-  void Save(StateWriter& writer) const override { writer.WriteUint64(answered_); }
-  Status Load(StateReader& reader, uint32_t) override {
-    answered_ = reader.ReadUint64();
-    return reader.status();
-  }
 
  private:
+  void SaveCounts(StateWriter& writer) const override { writer.WriteUint64(answered_); }
+  void LoadCounts(StateReader& reader) override { answered_ = reader.ReadUint64(); }
   uint64_t answered_ = 0;
 };
 
@@ -209,6 +228,7 @@ Arguments Parse(int argc, char** argv) {
     if (flag == "--size") arguments.size = number();
     if (flag == "--outputs") arguments.outputs = number();
     if (flag == "--outstanding") arguments.outstanding = number();
+    if (flag == "--state") arguments.state_bytes = number();
   }
   if (arguments.role.empty() || arguments.tally.empty()) {
     std::fprintf(stderr, "bench_flow: --role and --tally are needed; bench/README.md says more\n");

@@ -1,4 +1,4 @@
-"""Two immortals as real processes: a coordinator and a service each, with the defaults that are shipped."""
+"""Immortals as real processes: a coordinator and a service for each member, with the defaults that are shipped."""
 
 import os
 import shutil
@@ -6,6 +6,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 from tally import Tally
 
@@ -33,13 +35,16 @@ def wait_until(condition, limit_s, what, alive=lambda: None):
 
 
 class Immortal:
-    """One coordinator and its service. `place` is a directory of its own on the disk that is measured."""
+    """One coordinator and its service: an immortal, or a member of one. `place` is a directory of its own on the disk that
+    is measured; the log is in it, or in that of the first member."""
 
-    def __init__(self, binaries, place, name, port, peers, service, options=()):
+    def __init__(self, binaries, place, name, port, peers, service, options=(), log_place=None):
         self.binaries, self.place, self.name, self.port = binaries, place, name, port
         self.peers, self.service_arguments, self.options = peers, list(service), list(options)
         self.sidecar = self.service = self.tally = None
-        os.makedirs(f"{place}/log")
+        self.log_dir, self.http_port = f"{log_place or place}/log", 0
+        os.makedirs(place)
+        os.makedirs(self.log_dir, exist_ok=True)
 
     def _start(self, what, arguments, environment=None):
         with open(f"{self.place}/{what}.log", "ab") as log:
@@ -53,15 +58,32 @@ class Immortal:
         link = f"{self.place}/s.sock"
         self.sidecar = self._start("sidecar", [
             f"{self.binaries}/semper-sidecar", "--name", self.name, "--cluster", "bench", "--genesis", "create",
-            "--log-dir", f"{self.place}/log", "--service-socket", link, "--peer-listen", f"127.0.0.1:{self.port}",
-            "--admin-http", "", "--admin-socket", "", "--log-level", "warning", "--exit-on-refusal",
-            *[part for name, port in self.peers.items() for part in ("--peer", f"{name}=127.0.0.1:{port}")],
+            "--log-dir", self.log_dir, "--service-socket", link, "--peer-listen", f"127.0.0.1:{self.port}",
+            "--admin-http", f"127.0.0.1:{self.http_port}" if self.http_port else "",
+            "--admin-socket", f"{self.place}/admin.sock" if self.http_port else "", "--log-level", "warning", "--exit-on-refusal",
+            *[part for name, ports in self.peers.items() for port in ports
+              for part in ("--peer", f"{name}=127.0.0.1:{port}")],
             *self.options])
         self.service = self._start("service", [f"{self.binaries}/bench_flow", "--tally", self.tally.path,
                                                *self.service_arguments], {"SEMPER_LINK": f"unix:{link}"})
 
     def wait_live(self):
         wait_until(lambda: self.tally.read()["live"] == 1, START_LIMIT_S, f"{self.name} going live", self.check)
+
+    def ask(self, path):
+        """What the coordinator answers on its probe port: code and text. Needs `http_port`."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+        except OSError as problem:
+            return 0, str(problem)
+
+    def role(self):
+        """ "leading", "following", …; empty if it is not ready."""
+        code, text = self.ask("/readyz")
+        return text.split(None, 1)[0].rstrip(":\n") if code == 200 else ""
 
     def check(self):
         """Raises if something that was measured is not what it should be."""
@@ -86,18 +108,27 @@ class Immortal:
         for process in (self.service, self.sidecar):
             if process is not None:
                 process.wait()
+        self.sidecar = self.service = None
 
 
 class Pair:
-    """bench/a and bench/b, which know each other's address. A context manager: leaves nothing behind."""
+    """bench/a and bench/b, which know each other's address. A context manager: leaves nothing behind. With `standbys`, b
+    has so many further members, which whoever measures starts; then, or if `administered`, it answers probes and semperctl."""
 
-    def __init__(self, binaries, disk, service_a, service_b, options=()):
+    def __init__(self, binaries, disk, service_a, service_b, options=(), standbys=0, standby_options=(),
+                 administered=False):
         self.place = tempfile.mkdtemp(prefix="semper-bench-", dir=disk)
-        port_a, port_b = free_port(), free_port()
-        self.a = Immortal(binaries, f"{self.place}/a", "bench/a", port_a, {"bench/b": port_b},
+        port_a, ports_b = free_port(), [free_port() for _ in range(1 + standbys)]
+        self.a = Immortal(binaries, f"{self.place}/a", "bench/a", port_a, {"bench/b": ports_b},
                           [*service_a, "--to", "bench/b"], options)
-        self.b = Immortal(binaries, f"{self.place}/b", "bench/b", port_b, {"bench/a": port_a},
-                          [*service_b, "--to", "bench/a"], options)
+        self.members = []
+        for i, port in enumerate(ports_b):
+            fellows = ["--member", f"b{i}", *[part for p in ports_b for part in ("--members", f"127.0.0.1:{p}")]]
+            self.members.append(Immortal(
+                binaries, f"{self.place}/b{i}", "bench/b", port, {"bench/a": [port_a]}, [*service_b, "--to", "bench/a"],
+                [*options, *(fellows if standbys else []), *(standby_options if i else [])], f"{self.place}/b0"))
+            self.members[i].http_port = free_port() if standbys or administered else 0
+        self.b, self.standbys = self.members[0], self.members[1:]
 
     def __enter__(self):
         try:
@@ -111,12 +142,13 @@ class Pair:
         return self
 
     def check(self):
-        self.a.check()
-        self.b.check()
+        for one in (self.a, *self.members):
+            if one.sidecar is not None:
+                one.check()
 
     def __exit__(self, *_):
-        self.a.kill()
-        self.b.kill()
+        for one in (self.a, *self.members):
+            one.kill()
         shutil.rmtree(self.place, ignore_errors=True)
 
 

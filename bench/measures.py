@@ -18,13 +18,14 @@ BYTES_OUTSTANDING = 32 << 20  # enough to keep four processes and a disk busy
 class Plan:
     """How long and how often, and where."""
 
-    def __init__(self, binaries, disk, quick, rounds):
+    def __init__(self, binaries, disk, quick, rounds, state_bytes=0):
         self.binaries, self.disk, self.quick = binaries, disk, quick
         self.rounds = rounds or (1 if quick else 5)
         self.seconds = 0.4 if quick else 3
         self.warm_up = 0.2 if quick else 2
         self.sizes = (16, 65536) if quick else SIZES
         self.steady_bytes = 0 if quick else 5 << 30
+        self.state_bytes = state_bytes or (16 << 20 if quick else 1_000_000_000)
         self.steady_seconds = 1 if quick else 40
 
     def run(self, program, *arguments):
