@@ -1,5 +1,7 @@
 #include "sidecar/volume.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +18,8 @@
 
 namespace semper {
 namespace {
+
+constexpr uint64_t kZfsMagic = 0x2fc12fc1;  // not the kernel's own
 
 constexpr std::string_view kLocalTypes[] = {"ext2",  "ext3",     "ext4",  "xfs",
                                             "btrfs", "zfs",      "f2fs",  "overlay",
@@ -213,6 +217,24 @@ std::vector<Mount> ParseMountInfo(std::string_view text) {
   return mounts;
 }
 
+Mount RootByMagic(uint64_t magic) {
+  struct Known {
+    uint64_t magic;
+    std::string_view type;
+  };
+  static constexpr Known kKnown[] = {
+      {EXT4_SUPER_MAGIC, "ext4"}, {XFS_SUPER_MAGIC, "xfs"}, {BTRFS_SUPER_MAGIC, "btrfs"},
+      {F2FS_SUPER_MAGIC, "f2fs"}, {kZfsMagic, "zfs"},       {OVERLAYFS_SUPER_MAGIC, "overlay"},
+      {TMPFS_MAGIC, "tmpfs"},     {RAMFS_MAGIC, "ramfs"},
+  };
+  Mount mount{.point = "/", .source = "what the mount table does not show"};
+  for (const Known& known : kKnown) {
+    if (known.magic == magic) mount.type = known.type;
+  }
+  if (mount.type.empty()) mount.type = absl::StrCat("0x", absl::Hex(magic));
+  return mount;
+}
+
 Volume FindVolume(const std::vector<Mount>& mounts, const std::string& path,
                   const std::function<std::optional<std::string>(const std::string&)>& read_link) {
   Volume volume;
@@ -261,13 +283,16 @@ Volume FindVolume(const std::string& path) {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   std::error_code error;
   const std::string absolute = std::filesystem::absolute(path, error).string();
-  return FindVolume(ParseMountInfo(text), absolute,
-                    [](const std::string& place) -> std::optional<std::string> {
-                      char target[PATH_MAX];
-                      const ssize_t length = readlink(place.c_str(), target, sizeof target);
-                      if (length <= 0) return std::nullopt;
-                      return std::string(target, static_cast<size_t>(length));
-                    });
+  std::vector<Mount> mounts = ParseMountInfo(text);
+  struct statfs root {};
+  if (MountAt(mounts, "/") == nullptr && statfs("/", &root) == 0)
+    mounts.insert(mounts.begin(), RootByMagic(static_cast<uint64_t>(root.f_type)));
+  return FindVolume(mounts, absolute, [](const std::string& place) -> std::optional<std::string> {
+    char target[PATH_MAX];
+    const ssize_t length = readlink(place.c_str(), target, sizeof target);
+    if (length <= 0) return std::nullopt;
+    return std::string(target, static_cast<size_t>(length));
+  });
 }
 
 absl::Status CheckShared(const Volume& volume, bool profile_was_set) {

@@ -5,6 +5,7 @@
 // self-test between two members (sidecar/selftest). docs/volumes.md has the reasons.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -26,6 +27,10 @@ struct Mount {
 
 // The lines of /proc/self/mountinfo, in their order.
 std::vector<Mount> ParseMountInfo(std::string_view text);
+
+// A root directory that the table does not show, as in a chroot, by the number that statfs(2) gives
+// for the kind of its file system; of a kind that is not local nothing can be said.
+Mount RootByMagic(uint64_t magic);
 
 struct Volume {
   log::Profile profile = log::Profile::kShared;

@@ -53,6 +53,20 @@ TEST(FindVolume, AnUnknownKindCountsAsShared) {
   EXPECT_FALSE(volume.known);
 }
 
+TEST(FindVolume, TakesARootThatTheTableDoesNotShowByItsKind) {
+  const auto no_links = [](const std::string&) -> std::optional<std::string> { return {}; };
+  const std::vector<Mount> table = ParseMountInfo("31 22 0:27 / /proc rw - proc proc rw\n");
+  EXPECT_FALSE(FindVolume(table, "/var/log", no_links).known);
+  for (const auto& [magic, type] : {std::pair(0xef53, "ext4"), std::pair(0x794c7630, "overlay")}) {
+    const Volume volume = FindVolume({RootByMagic(magic), table[0]}, "/var/log", no_links);
+    EXPECT_EQ(volume.mount.type, type);
+    EXPECT_EQ(volume.profile, log::Profile::kLocal);
+    EXPECT_TRUE(CheckShared(volume, false).ok());
+  }
+  const Volume odd = FindVolume({RootByMagic(0x1234)}, "/var/log", no_links);
+  EXPECT_THAT(std::string(CheckShared(odd, false).message()), testing::HasSubstr("0x1234"));
+}
+
 TEST(FindVolume, FollowsLinksToTheVolume) {
   Machine machine{.links = {{"/data", "/mnt/nfs/data"}, {"/var/here", "../data"}}};
   EXPECT_EQ(machine.Find("/data/log").mount.type, "nfs4");
