@@ -20,10 +20,12 @@ class ImpulseQueue;
 }
 
 // The index at which the impulse stands in the log, once that is committed; or
-//   UNAVAILABLE         refused: not live (no connection, replaying, or a standby); nothing has
-//   happened, try later RESOURCE_EXHAUSTED  larger than the limit for messages, or too many
-//   unanswered and the caller may not wait UNKNOWN             the link broke after it was sent: it
-//   may or may not be in the log
+//
+// - UNAVAILABLE: refused; not live (no connection, replaying, or a standby). Nothing has happened,
+//   try later.
+// - RESOURCE_EXHAUSTED: larger than the limit for messages, or too many unanswered and the caller
+//   may not wait.
+// - UNKNOWN: the link broke after it was sent; it may or may not be in the log.
 using ImpulseResult = Result<uint64_t>;
 // Runs on the service's thread, or inside of Submit when the answer is known there. Be short; do
 // not wait in it.
