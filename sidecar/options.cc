@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -199,9 +201,12 @@ absl::StatusOr<std::string> ListenAddress(const Config& config, std::string_view
   return absl::StrCat(host, text.substr(colon));
 }
 
+// Absolute: the service, which is told the path of its socket, may work in another directory.
 absl::StatusOr<std::string> SocketPath(const Config& config, std::string_view key, bool needed) {
-  const std::string& path = config.String(key);
+  std::string path = config.String(key);
   if (path.empty() && !needed) return path;
+  std::error_code error;
+  if (!path.empty()) path = std::filesystem::absolute(path, error).string();
   constexpr size_t kLengthMax = sizeof(sockaddr_un::sun_path) - 1;
   if (path.empty() || path.size() > kLengthMax) {
     return Wrong(config, key,

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -137,6 +138,16 @@ TEST(Options, EmptyAddressesTurnServersOff) {
   EXPECT_EQ(options->runtime.peer_address, "");
   EXPECT_EQ(options->admin_http, "");
   EXPECT_EQ(options->admin_socket, "");
+}
+
+TEST(Options, SocketsMayBeGivenRelativeToTheWorkingDirectory) {
+  const absl::StatusOr<SidecarOptions> options =
+      Read({"--service-socket=run/s", "--admin-socket=run/a"});
+  ASSERT_TRUE(options.ok()) << options.status();
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(options->service_socket, here + "/run/s");
+  EXPECT_EQ(options->runtime.service_address, "unix:" + here + "/run/s");
+  EXPECT_EQ(options->admin_socket, here + "/run/a");
 }
 
 struct Mistake {
