@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/epoll_loop.h"
 #include "base/errno_status.h"
 #include "base/event_source.h"
@@ -179,6 +180,10 @@ absl::StatusOr<std::unique_ptr<Listener>> EpollLoop::Listen(
   }
   TuneSocket(fd.get(), address.family());
   if (bind(fd.get(), address.get(), address.size) != 0) {
+    if (errno == ENOENT) {
+      return absl::NotFoundError(absl::StrCat(
+          "listen at ", text, ": its directory does not exist; make it, or choose another path"));
+    }
     return ErrnoStatus(errno, "listen at ", text);
   }
   // Nobody can connect between these two: the socket does not listen yet.

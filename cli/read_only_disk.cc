@@ -79,6 +79,10 @@ std::unique_ptr<Disk> MakeReadOnlyDisk() { return std::make_unique<ReadOnlyDisk>
 absl::StatusOr<std::string> ImmortalDirectory(Disk& disk, const std::string& log_dir,
                                               const std::string& name) {
   if (log_dir.empty()) return absl::InvalidArgumentError("--log-dir is missing");
+  if (absl::IsNotFound(disk.List(log_dir).status())) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no directory ", log_dir, "; correct --log-dir"));
+  }
   const std::string names = NamesIn(disk, log_dir);
   const std::string known =
       names.empty() ? "it holds no immortals" : absl::StrCat("it holds ", names);

@@ -104,6 +104,11 @@ class Descriptor {
 };
 
 absl::Status Failed(const std::string& path, std::string_view what, int error) {
+  if (error == ENOENT) {
+    return absl::UnavailableError(absl::StrCat(
+        "cannot serve the admin socket ", path,
+        ": its directory does not exist; make it, or choose another path with --admin-socket"));
+  }
   return absl::UnavailableError(absl::StrCat("cannot serve the admin socket ", path, ": ",
                                              std::string(what), ": ", std::strerror(error)));
 }

@@ -58,6 +58,12 @@ TEST_F(ControlServerTest, TellsTheStatus) {
   }
 }
 
+TEST_F(ControlServerTest, NamesTheDirectoryThatIsMissing) {
+  const auto server = ControlServer::Start(dir_ + "/nowhere/admin.sock", backend_);
+  EXPECT_THAT(std::string(server.status().message()),
+              HasSubstr("/nowhere/admin.sock: its directory does not exist; make it, or choose"));
+}
+
 TEST_F(ControlServerTest, TakesACheckpoint) {
   backend_.SetCheckpoint(CheckpointRef{7, 118});
   auto server = ControlServer::Start(path_, backend_);

@@ -372,6 +372,14 @@ TEST_P(SocketTest, RefusesAnAddressInUse) {
   EXPECT_THAT(std::string(second.status().message()), StartsWith("listen at "));
 }
 
+TEST(SocketListener, NamesTheDirectoryThatIsMissing) {
+  EpollLoop loop;
+  const auto listener = loop.Listen("unix:/nowhere/s", [](std::unique_ptr<Stream>) {});
+  EXPECT_EQ(listener.status().message(),
+            "listen at unix:/nowhere/s: its directory does not exist; make it, or choose another "
+            "path");
+}
+
 TEST_P(SocketTest, AcceptsAgainAfterAShortageOfDescriptors) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "the undefined behaviour sanitizer needs descriptors of its own";

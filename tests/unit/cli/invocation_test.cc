@@ -77,7 +77,7 @@ TEST(Semperctl, TakesDefaultsFromTheEnvironment) {
     return name == std::string_view("SEMPER_LOG_DIR") ? "/nowhere" : "a/b";
   });
   EXPECT_EQ(code, kExitUnreachable);
-  EXPECT_THAT(err.str(), HasSubstr("no immortal a/b in /nowhere"));
+  EXPECT_THAT(err.str(), HasSubstr("there is no directory /nowhere; correct --log-dir"));
 }
 
 }  // namespace
