@@ -25,11 +25,13 @@ absl::StatusCode CodeOfErrno(int error) {
     case EINVAL:
     case EBADF:
     case EFAULT:
-    case EISDIR:
-    case ENOTDIR:
     case ENOTSOCK:
-    case ENAMETOOLONG:
       return absl::StatusCode::kInternal;
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case ENOTDIR:
+      return absl::StatusCode::kFailedPrecondition;  // somebody has to change a path
     default:
       return absl::StatusCode::kUnavailable;
   }

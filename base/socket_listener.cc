@@ -145,7 +145,7 @@ absl::Status RemoveStale(const SocketAddress& address) {
     return errno == ENOENT ? absl::OkStatus() : ErrnoStatus(errno, "look at ", path);
   }
   if (!S_ISSOCK(status.st_mode)) {
-    return absl::AlreadyExistsError(
+    return absl::FailedPreconditionError(
         absl::StrCat("listen at ", path, ": a file that is no socket has this name; remove it"));
   }
   const Fd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

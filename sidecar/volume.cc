@@ -285,7 +285,8 @@ Volume FindVolume(const std::string& path) {
   const std::string absolute = std::filesystem::absolute(path, error).string();
   std::vector<Mount> mounts = ParseMountInfo(text);
   struct statfs root {};
-  if (MountAt(mounts, "/") == nullptr && statfs("/", &root) == 0)
+  // Without any line there is no /proc, and the root says nothing of what is mounted below it.
+  if (!mounts.empty() && MountAt(mounts, "/") == nullptr && statfs("/", &root) == 0)
     mounts.insert(mounts.begin(), RootByMagic(static_cast<uint64_t>(root.f_type)));
   return FindVolume(mounts, absolute, [](const std::string& place) -> std::optional<std::string> {
     char target[PATH_MAX];

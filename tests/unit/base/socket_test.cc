@@ -437,7 +437,7 @@ TEST_P(UnixListenerTest, ReplacesTheSocketOfADeadProcess) {
 TEST_P(UnixListenerTest, RemovesNoFileThatIsNoSocket) {
   std::ofstream(dir_ + "/s") << "precious";
   const auto listener = loop_.Listen(address(), [](std::unique_ptr<Stream>) {});
-  EXPECT_EQ(listener.status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(listener.status().code(), StatusCode::kFailedPrecondition);
   EXPECT_TRUE(std::filesystem::exists(dir_ + "/s"));
 }
 

@@ -150,6 +150,25 @@ TEST_F(Sidecar, ARefusalEndsTheProcessIfThatIsWanted) {
   EXPECT_THAT(Output(), HasSubstr("refused to start"));
 }
 
+// It would find the same again and again.
+TEST_F(Sidecar, AFileInPlaceOfTheLogDirectoryIsRefused) {
+  std::ofstream(dir_ + "/a file") << "not a directory";
+  StartRaw({"--name=shop/orders", "--log-dir=" + dir_ + "/a file", "--genesis=create",
+            "--service-socket=" + dir_ + "/service.sock",
+            "--admin-http=", "--admin-socket=", "--exit-on-refusal"});
+  EXPECT_EQ(Wait(), kExitRefused);
+  EXPECT_THAT(Output(), HasSubstr("Not a directory"));
+}
+
+TEST_F(Sidecar, AFileInPlaceOfTheServiceSocketIsRefused) {
+  std::ofstream(dir_ + "/service.sock") << "not a socket";
+  StartRaw({"--name=shop/orders", "--log-dir=" + dir_, "--genesis=create",
+            "--service-socket=" + dir_ + "/service.sock",
+            "--admin-http=", "--admin-socket=", "--exit-on-refusal"});
+  EXPECT_EQ(Wait(), kExitRefused);
+  EXPECT_THAT(Output(), HasSubstr("a file that is no socket has this name; remove it"));
+}
+
 TEST_F(Sidecar, AMistakeInTheConfigurationIsOneSentence) {
   StartRaw({"--name=shop/orders"});
   EXPECT_EQ(Wait(), kExitConfiguration);
