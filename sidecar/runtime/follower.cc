@@ -17,6 +17,8 @@ using core::Index;
 namespace {
 // A file that is being written may look damaged for a moment, from another node for longer.
 constexpr int kOddLooksMax = 20;
+// A leader that is heard says something ten times a second. A connection takes seconds to break.
+constexpr std::chrono::milliseconds kHeardFor{250};
 }  // namespace
 
 Follower::Follower(Loop& loop, Disk& disk, Executor& executor, BufferPool& pool, Handler& handler)
@@ -60,6 +62,7 @@ void Follower::Resume() {
 }
 
 void Follower::Tell(Epoch epoch, uint64_t batches) {
+  heard_ = loop_.Monotonic();
   if (epoch < told_epoch_ || (epoch == told_epoch_ && batches <= told_batches_)) return;
   told_epoch_ = epoch;
   told_batches_ = batches;
@@ -69,6 +72,7 @@ void Follower::Tell(Epoch epoch, uint64_t batches) {
 }
 
 void Follower::SetConnected(bool connected) {
+  if (connected) heard_ = loop_.Monotonic();
   if (connected_ == connected) return;
   connected_ = connected;
   again_ = true;
@@ -102,8 +106,9 @@ void Follower::Run() {
   read_after_ = after_;
   job_epoch_ = told_epoch_;
   job_batches_ = told_batches_;
-  job_connected_ = connected_;
   const std::chrono::nanoseconds now = loop_.Monotonic();
+  job_connected_ = connected_;
+  job_heard_ = connected_ && now - heard_ <= kHeardFor;
   read_claims_ = !connected_ || now - claims_read_ >= place_.poll_connected;
   if (read_claims_) claims_read_ = now;
   chunk_ = pool_.Take(std::max(wanted_bytes_, read_bytes_));
@@ -157,7 +162,8 @@ absl::Status Follower::OpenReader() {
 // How far the newest range may be applied: stated_.committed.
 absl::Status Follower::LearnCommitted() {
   const log::EpochRange& newest = place_.history.ranges.back();
-  if (!lookout_ || lookout_->epoch() != newest.epoch) {
+  const bool begins = !lookout_ || lookout_->epoch() != newest.epoch;
+  if (begins) {
     // It begins where the reader is, or at the newest epoch's beginning while that is behind.
     log::LogPlace begin = reader_->place();
     if (begin.epoch != newest.epoch) begin = {.epoch = newest.epoch, .nonce = newest.nonce};
@@ -167,10 +173,12 @@ absl::Status Follower::LearnCommitted() {
   }
   const bool told = job_epoch_ == newest.epoch;
   if (told) stated_.committed = std::max(stated_.committed, job_batches_);
-  if (told && job_connected_) {
+  if (told && job_heard_) {
     lookout_.reset();  // without the stream it begins where the reader will be then
     return absl::OkStatus();
   }
+  // What it finds first may be of before the leader fell silent.
+  const bool news = !(begins && told && job_connected_);
   auto stated = lookout_->Look();
   // A range that begins behind a retained segment is looked at from the reader's place, later.
   if (absl::IsNotFound(stated.status()) && !reader_->in_newest_range()) {
@@ -178,7 +186,8 @@ absl::Status Follower::LearnCommitted() {
     return absl::OkStatus();
   }
   if (!stated.ok()) return stated.status();
-  if (stated->seen > stated_.seen || stated->committed > stated_.committed) progressed_ = true;
+  if (news && (stated->seen > stated_.seen || stated->committed > stated_.committed))
+    progressed_ = true;
   stated_.seen = std::max(stated_.seen, stated->seen);
   stated_.committed = std::max(stated_.committed, stated->committed);
   return absl::OkStatus();

@@ -1,8 +1,8 @@
 // Follower: committed inputs from the files to a standby, as they become known to be committed.
 //
-// What is committed it learns from the leader's stream (Tell) and, without one, from the records
-// themselves. Loop's thread, its reading on the reader lane. It looks at once when it is told
-// something, else from time to time.
+// What is committed it learns from the leader's stream (Tell) and, without one or while it is
+// silent, from the records themselves. Loop's thread, its reading on the reader lane. It looks at
+// once when it is told something, else from time to time.
 #pragma once
 
 #include <chrono>
@@ -107,6 +107,7 @@ class Follower : public Job {
   bool again_ = false;     // something was told while it ran
   bool outdated_ = false;  // it began before the stream came or went: shows nothing about after
   bool connected_ = false;
+  std::chrono::nanoseconds heard_{};  // when the leader said something last
   core::Index after_{};
   std::unique_ptr<Timer> timer_;
   core::Epoch told_epoch_{};
@@ -128,6 +129,7 @@ class Follower : public Job {
   core::Epoch job_epoch_{};  // as told when it began
   uint64_t job_batches_ = 0;
   bool job_connected_ = false;
+  bool job_heard_ = false;  // and not silent
   bool read_claims_ = false;
   bool feeds_ = false;
   Chunk* chunk_ = nullptr;

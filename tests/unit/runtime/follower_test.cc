@@ -267,6 +267,34 @@ TEST_F(FollowerTest, SeesTheWordOfTheLeaderAsProgress) {
   EXPECT_THAT(handler_.looks, Not(Contains(true)));
 }
 
+TEST_F(FollowerTest, LooksAtTheFilesOfALeaderThatIsNotHeard) {
+  auto leader = TakeOver();
+  Commits(*leader, "a");
+  follower_.SetConnected(true);
+  follower_.Tell(Epoch{1}, 2);
+  Joins();
+  RunFor(milliseconds(500));
+  handler_.looks.clear();
+  for (const char* text : {"b", "c"}) Commits(*leader, text);
+  RunFor(milliseconds(200));
+  EXPECT_THAT(handler_.texts, ElementsAre("a", "b"));
+  EXPECT_THAT(handler_.looks, Contains(true));
+}
+
+TEST_F(FollowerTest, SeesNoProgressInWhatASilentLeaderWroteBefore) {
+  auto leader = TakeOver();
+  Commits(*leader, "a");
+  follower_.SetConnected(true);
+  follower_.Tell(Epoch{1}, 2);
+  Joins();
+  RunFor(milliseconds(50));
+  handler_.looks.clear();
+  for (const char* text : {"b", "c"}) Commits(*leader, text);
+  RunFor(seconds(2));
+  EXPECT_THAT(handler_.texts, ElementsAre("a", "b"));
+  EXPECT_THAT(handler_.looks, Each(false));
+}
+
 TEST_F(FollowerTest, DoesNotReportALookThatBeganBeforeTheStreamBroke) {
   auto leader = TakeOver();
   Commits(*leader, "a");
