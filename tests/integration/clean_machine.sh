@@ -45,6 +45,7 @@ else
   tar -xf "$base" -C "$machine"
 fi
 cp -L /etc/resolv.conf "$machine/etc/resolv.conf"
+echo "127.0.0.1 localhost" >"$machine/etc/hosts"  # as every installed Debian has it
 mkdir -p "$machine/src"
 git clone --quiet --no-hardlinks "$repository" "$machine/src/semper"
 # A mount namespace of its own: whatever happens, no mount outlives this script, and none is in the way of rm.

@@ -107,7 +107,7 @@ LoopBackend::Hooks Counting(int& asked) {
                 return s;
               },
           .take_checkpoint =
-              [](LoopBackend::CheckpointDone done) {
+              [](const LoopBackend::CheckpointDone& done) {
                 done(CheckpointRef{3, 9});
               },
           .switchover = [](const std::string&) { return absl::OkStatus(); },
@@ -171,7 +171,7 @@ TEST(LoopBackend, ACheckpointThatIsForgottenEndsTheWait) {
   int asked = 0;
   PostLoop loop;
   LoopBackend::Hooks hooks = Counting(asked);
-  hooks.take_checkpoint = [](LoopBackend::CheckpointDone) {};
+  hooks.take_checkpoint = [](const LoopBackend::CheckpointDone&) {};
   LoopBackend backend(loop, std::move(hooks));
   EXPECT_EQ(backend.TakeCheckpoint(seconds(30)).status().code(), absl::StatusCode::kUnavailable);
 }
