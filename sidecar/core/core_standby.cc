@@ -40,7 +40,10 @@ void Core::OnJoined(absl::StatusOr<Recovered> joined) {
 
 void Core::OnFollowed(Epoch newest, bool progressed) {
   if (phase_ != Phase::kFollowing) return;
-  if (newest > newest_claim_) contender_.OnOtherClaim(steady_);
+  if (newest > newest_claim_) {
+    contender_.OnOtherClaim(steady_);
+    reach_.OnLeader(steady_);  // it speaks when it has sealed
+  }
   if (Raw(newest) != 0) newest_claim_ = newest;
   // Of the newest epoch, not one of long ago that a joining member reads on its way.
   if (handed_over_ == newest_claim_ && Raw(handed_over_) != 0) contender_.OnHandOver();

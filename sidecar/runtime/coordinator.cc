@@ -313,10 +313,11 @@ void Coordinator::ReportReach(Epoch epoch) {
                  [this, result, epoch] {
                    reaching_ = false;
                    if (std::exchange(reach_reported_, epoch) == epoch) return;
-                   SEMPER_LOG(kWarning,
-                              "{}: others reach this member, which does not reach the leader of "
-                              "epoch {}: said so in its directory: {}",
-                              options_.name, Raw(epoch), result->ToString());
+                   SEMPER_LOG(
+                       kWarning,
+                       "{}: others reach this member, which hears no leader of epoch {}: said so "
+                       "in its directory: {}",
+                       options_.name, Raw(epoch), result->ToString());
                  });
   executor_.Run(Lane::kHousekeeping, reach_job_);
 }

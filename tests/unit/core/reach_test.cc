@@ -64,6 +64,13 @@ TEST_F(UnledStandby, DoesNotReportWhileItHearsTheLeader) {
   EXPECT_THAT(Beats(1001 + kSilence, true), IsEmpty());
 }
 
+TEST_F(UnledStandby, GivesWhoClaimedTimeToSeal) {
+  At(1000 + kSilence);
+  Looked(2);
+  EXPECT_THAT(Beats(1000 + 2 * kSilence, true), IsEmpty());
+  EXPECT_THAT(Beats(1001 + 2 * kSilence, true), ElementsAre("report reach 2"));
+}
+
 TEST_F(UnledStandby, DoesNotReportWhatItCouldNotLead) {
   core_.SetUnfit("two members of one name");
   EXPECT_THAT(Beats(1001 + kSilence, true), IsEmpty());
