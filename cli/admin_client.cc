@@ -1,5 +1,9 @@
 #include "cli/admin_client.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,8 +27,14 @@ std::unique_ptr<v1::Admin::Stub> Connect(const Invocation& call) {
 
 absl::Status FromGrpc(const Invocation& call, const grpc::Status& status) {
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-    return absl::UnavailableError(
-        absl::StrCat(call.Value("--admin-socket"), ": ", status.error_message()));
+    const std::string socket = call.Value("--admin-socket");
+    if (access(socket.c_str(), F_OK) != 0) {
+      return absl::UnavailableError(absl::StrCat(
+          socket, ": ", std::strerror(errno),
+          ". No coordinator serves here; name the admin-socket of one with --admin-socket or "
+          "SEMPER_ADMIN_SOCKET"));
+    }
+    return absl::UnavailableError(absl::StrCat(socket, ": ", status.error_message()));
   }
   // The call was understood: what failed is no mistake in this command line.
   return absl::InternalError(status.error_message());

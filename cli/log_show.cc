@@ -129,10 +129,15 @@ int RunLogShow(Invocation& call) {
       log::HistoryReader::Open(*disk, files->dir, files->history, core::Index{range->from - 1});
   if (!reader.ok()) return call.Fail(reader.status());
   const bool records = call.Has("--records");
+  bool shown = false;
   while (true) {
     absl::StatusOr<std::optional<log::Record>> next = (*reader)->Next();
     if (!next.ok()) return call.Fail(next.status());
-    if (!next->has_value()) return kExitOk;
+    if (!next->has_value()) {
+      if (!shown && call.Has("--from"))
+        call.err << fmt::format("the log ends before input {}\n", range->from);
+      return kExitOk;
+    }
     const log::Record& record = **next;
     if (core::Raw(record.header.first_index) > range->to) return kExitOk;
     if (records) ShowRecord(call, record);
@@ -142,8 +147,9 @@ int RunLogShow(Invocation& call) {
       const core::FrameHeader frame = record.entry(i);
       const Entry entry{frame, record.body.subspan(offset, frame.bytes)};
       offset += frame.bytes;
-      if (frame.index + frame.count > range->from && frame.index <= range->to)
-        ShowEntry(call, entry);
+      if (frame.index + frame.count <= range->from || frame.index > range->to) continue;
+      ShowEntry(call, entry);
+      shown = true;
     }
   }
 }

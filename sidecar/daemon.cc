@@ -326,6 +326,12 @@ absl::Status Daemon::Start() {
                volume.mount.point, volume.mount.type,
                volume.profile == log::Profile::kLocal ? "local" : "shared",
                volume.known ? "" : ", for this kind of file system is not known; see log-profile");
+    if (volume.memory) {
+      SEMPER_LOG(kWarning,
+                 "{} is kept in memory ({}): what is acknowledged is gone when this machine ends; "
+                 "choose a log-dir on a disk",
+                 options_.runtime.log_dir, volume.mount.type);
+    }
   }
   if (!options_.runtime.members.empty()) {
     const Volume volume = FindVolume(options_.runtime.log_dir);

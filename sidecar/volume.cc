@@ -21,9 +21,9 @@ namespace {
 
 constexpr uint64_t kZfsMagic = 0x2fc12fc1;  // not the kernel's own
 
-constexpr std::string_view kLocalTypes[] = {"ext2",  "ext3",     "ext4",  "xfs",
-                                            "btrfs", "zfs",      "f2fs",  "overlay",
-                                            "jfs",   "bcachefs", "tmpfs", "ramfs"};
+constexpr std::string_view kDiskTypes[] = {"ext2", "ext3", "ext4",    "xfs", "btrfs",
+                                           "zfs",  "f2fs", "overlay", "jfs", "bcachefs"};
+constexpr std::string_view kMemoryTypes[] = {"tmpfs", "ramfs", "devtmpfs"};
 
 // An option's value, "" for one without; nothing if the mount does not have it.
 std::optional<std::string> OptionOf(const Mount& mount, std::string_view name) {
@@ -142,8 +142,14 @@ constexpr SharedType kSharedTypes[] = {
     {"fuse.s3fs", UnfitObjectStore},
 };
 
+bool IsMemory(std::string_view type) {
+  return std::find(std::begin(kMemoryTypes), std::end(kMemoryTypes), type) !=
+         std::end(kMemoryTypes);
+}
+
 bool IsLocal(std::string_view type) {
-  return std::find(std::begin(kLocalTypes), std::end(kLocalTypes), type) != std::end(kLocalTypes);
+  return IsMemory(type) ||
+         std::find(std::begin(kDiskTypes), std::end(kDiskTypes), type) != std::end(kDiskTypes);
 }
 
 const SharedType* FindShared(std::string_view type) {
@@ -269,6 +275,7 @@ Volume FindVolume(const std::vector<Mount>& mounts, const std::string& path,
   const bool local = IsLocal(volume.mount.type);
   const SharedType* const shared = FindShared(volume.mount.type);
   volume.known = local || shared != nullptr;
+  volume.memory = IsMemory(volume.mount.type);
   volume.profile = local ? log::Profile::kLocal : log::Profile::kShared;
   if (Has(volume.mount, "ro")) {
     volume.unfit = "it is mounted read-only. Mount it with rw";

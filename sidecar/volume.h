@@ -35,7 +35,8 @@ Mount RootByMagic(uint64_t magic);
 struct Volume {
   log::Profile profile = log::Profile::kShared;
   Mount mount;
-  bool known = false;  // false: a kind of file system of which nothing is known, taken as shared
+  bool known = false;   // false: a kind of file system of which nothing is known, taken as shared
+  bool memory = false;  // nothing on it outlives its machine
   // Why several members must not use this mount, and which options help; empty: nothing is known
   // against it. Nobody competes for the log of a member that is alone: it may run all the same.
   std::string unfit;

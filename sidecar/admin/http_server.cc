@@ -123,9 +123,10 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   server->context_ = mg_start(&callbacks, &server->site_, options);
   start_error = nullptr;
   if (server->context_ == nullptr) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot serve HTTP on ", address, ": ",
-                     error.empty() ? "no free address, or not one of this machine" : error));
+    return absl::UnavailableError(absl::StrCat(
+        "cannot serve HTTP on ", address, ": ", error, error.empty() ? "" : ". ",
+        "The port may be in use, or the address not one of this machine; choose another "
+        "with --admin-http"));
   }
   mg_server_port bound[1];
   const int count = mg_get_server_ports(server->context_, std::size(bound), bound);

@@ -35,6 +35,13 @@ class ControlVerbs : public testing::Test {
   std::unique_ptr<admin::ControlServer> server_;
 };
 
+TEST_F(ControlVerbs, NamesTheSocketThatNobodyServes) {
+  const Result result = Semperctl({"status", "--admin-socket", dir_ + "/none.sock"});
+  EXPECT_NE(result.code, kExitOk);
+  EXPECT_THAT(result.err,
+              HasSubstr(dir_ + "/none.sock: No such file or directory. No coordinator"));
+}
+
 TEST_F(ControlVerbs, StatusIsReadable) {
   const Result result = Run({"status"});
   EXPECT_EQ(result.code, kExitOk) << result.err;

@@ -57,6 +57,7 @@ TEST_F(LogShow, PrintsRecordsWhenAsked) {
 
 TEST_F(LogShow, RefusesARangeThatIsNone) {
   EXPECT_EQ(Run({"log", "show", "--from", "4", "--to", "3"}).code, kExitUsage);
+  EXPECT_EQ(Run({"log", "show", "--from", "400"}).err, "the log ends before input 400\n");
   EXPECT_EQ(Run({"log", "show", "--from", "x"}).code, kExitUsage);
 }
 

@@ -53,6 +53,18 @@ TEST(FindVolume, AnUnknownKindCountsAsShared) {
   EXPECT_FALSE(volume.known);
 }
 
+TEST(FindVolume, SaysThatMemoryIsNoDisk) {
+  const auto no_links = [](const std::string&) -> std::optional<std::string> { return {}; };
+  const std::vector<Mount> table = ParseMountInfo(
+      "31 1 0:6 / /dev rw - devtmpfs dev rw\n32 31 0:23 / /dev/shm rw - tmpfs shm rw\n"
+      "30 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+  EXPECT_FALSE(FindVolume(table, "/var/log", no_links).memory);
+  const Volume volume = FindVolume(table, "/dev/shm/log", no_links);
+  EXPECT_TRUE(volume.memory);
+  EXPECT_EQ(volume.mount.point, "/dev/shm");
+  EXPECT_EQ(volume.profile, log::Profile::kLocal);
+}
+
 TEST(FindVolume, TakesARootThatTheTableDoesNotShowByItsKind) {
   const auto no_links = [](const std::string&) -> std::optional<std::string> { return {}; };
   const std::vector<Mount> table = ParseMountInfo("31 22 0:27 / /proc rw - proc proc rw\n");
