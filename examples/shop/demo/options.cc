@@ -19,7 +19,8 @@ calls are under way, and compares the books at the end with totals that awk comp
   --orders N    place at least N orders (default: one for each package); more, in whole rounds, while kills are to come
   --kills K     kill at least K times with unanswered calls under way (default: 60); 0: never, not even at the end
   --seed S      of the choice of processes and moments (default: 1); the machine's timing adds its own
-  --sabotage    use a coordinator that does not suppress duplicates; the books must show it
+  --sabotage    use a coordinator that does not suppress duplicates; the books must show it. It shows soon:
+                --orders, --kills and --patience are 10000, 12 and 10 if they are not given
   --each N      kill each of the four processes at least N times
   --together N  kill both coordinators within a millisecond at least N times
   --patience N  fail when no order was confirmed for N seconds (default: 30)
@@ -117,6 +118,12 @@ const char* Contradiction(const Options& options) {
 
 std::optional<Options> ParseOptions(int argc, char** argv, int* status) {
   Options options;
+  for (int i = 1; i < argc; ++i) options.sabotage |= argv[i] == std::string_view("--sabotage");
+  if (options.sabotage) {
+    options.orders = 10'000;
+    options.quota.kills = 12;
+    options.patience = 10;
+  }
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--help" || argument == "-h") {
@@ -124,10 +131,8 @@ std::optional<Options> ParseOptions(int argc, char** argv, int* status) {
       *status = 0;
       return std::nullopt;
     }
-    if (argument == "--sabotage" || argument == "--keep") {
-      (argument == "--keep" ? options.keep : options.sabotage) = true;
-      continue;
-    }
+    if (argument == "--keep") options.keep = true;
+    if (argument == "--keep" || argument == "--sabotage") continue;
     const size_t equals = argument.find('=');
     const std::string name(argument.substr(0, equals));
     uint64_t* number = NumberFor(name, options);

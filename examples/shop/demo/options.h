@@ -21,8 +21,8 @@ struct Options {
   uint64_t rate = 500;      // orders a second, in a drill
   uint64_t ballast_mb = 0;  // of stock's state, in a drill
   std::vector<std::string> log_dirs;
-  std::string csv;  // empty: a name is found
-  bool sabotage = false;
+  std::string csv;        // empty: a name is found
+  bool sabotage = false;  // with other defaults, since it shows soon
   bool keep = false;
 };
 

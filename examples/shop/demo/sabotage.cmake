@@ -1,5 +1,6 @@
-# Writes a copy of sidecar/core/core_peers.cc that takes every frame as new, whatever it knows already, and asks for all that
-# is not committed after each reconnect. Fails when the source no longer has the places that it changes.
+# Writes a copy of sidecar/core/core_peers.cc that takes every frame as new, whatever it knows already; as a sender it hears no
+# acknowledgement, and sends all that it ever made again after each reconnect: so a failover doubles much, however little was on
+# its way. Fails when the source no longer has the places that it changes.
 #
 # cmake -D SOURCE=… -D OUT=… -P sabotage.cmake
 file(READ ${SOURCE} text)
@@ -17,8 +18,11 @@ function(replace_between begin end replacement)
   set(text "${before}${replacement}${after}" PARENT_SCOPE)
 endfunction()
 
-replace_between("  const Position& resume = state_.sources()" "\n" "  const Position& resume = links_[Raw(slot) - 1].committed;")
 # The frames known as a whole, and those whose beginning is known: up to where the entry gets its kind.
 replace_between("  if (frame.first_sequence + frame.count - 1 <= known.sequence) {" "  entry.kind = FrameKind::kPeer;"
                 "  FrameHeader entry = frame;\n  entry.first_sequence = known.sequence + 1;\n")
+# What the receiver says that it has, at a reconnect and later.
+replace_between("ledger_.Welcome(slot, {" ", settled_);" "ledger_.Welcome(slot, d.acked, d.acked")
+replace_between("  if (absl::Status s = ledger_.Ack(slot, committed, settled_); !s.ok())" "  if (ledger_.acked_bytes()"
+                "  static_cast<void>(committed);\n")
 file(WRITE ${OUT} "${text}")

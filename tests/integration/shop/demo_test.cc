@@ -24,5 +24,15 @@ TEST_F(DemoTest, FailsWithoutSuppressionOfDuplicates) {
   EXPECT_GT(Figure("lost") + Figure("duplicated"), 0u) << out_;
 }
 
+TEST_F(DemoTest, FailsWithoutSuppressionOfDuplicatesAtFailovers) {
+  ASSERT_EQ(RunDemo({"--sabotage", "--standbys=1", "--kills=3", "--rate=200", "--orders=1000",
+                     "--patience=6"},
+                    std::chrono::seconds(60)),
+            1)
+      << out_;
+  EXPECT_EQ(last_line_.rfind("demo: FAILED orders=", 0), 0u) << out_;
+  EXPECT_GT(Figure("duplicated"), 0u) << out_;
+}
+
 }  // namespace
 }  // namespace shop::demo
