@@ -56,6 +56,7 @@ FuseMount::FuseMount(const std::string& lie, const std::string& directory, const
 FuseMount::~FuseMount() {
   if (pid_ > 0) {
     kill(pid_, SIGTERM);
+    kill(pid_, SIGCONT);  // had it been stopped
     waitpid(pid_, nullptr, 0);
   }
   umount2(point_.c_str(), MNT_DETACH);  // had it been killed

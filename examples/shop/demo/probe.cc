@@ -6,23 +6,19 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <string_view>
-
 namespace shop::demo {
 
 namespace {
 
-constexpr std::string_view kRequest = "GET /readyz HTTP/1.0\r\n\r\n";
-
 // All that comes until the other side closes; empty if anything fails.
-std::string Ask(int fd, int port) {
+std::string Ask(int fd, int port, const std::string& request) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      send(fd, kRequest.data(), kRequest.size(), MSG_NOSIGNAL) !=
-          static_cast<ssize_t>(kRequest.size())) {
+      send(fd, request.data(), request.size(), MSG_NOSIGNAL) !=
+          static_cast<ssize_t>(request.size())) {
     return "";
   }
   std::string answer;
@@ -36,13 +32,13 @@ std::string Ask(int fd, int port) {
 
 }  // namespace
 
-ProbeAnswer Probe(int port, std::chrono::milliseconds limit) {
+ProbeAnswer Probe(int port, std::chrono::milliseconds limit, const std::string& path) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return {};
   const timeval wait{limit.count() / 1000, limit.count() % 1000 * 1000};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
-  const std::string answer = Ask(fd, port);
+  const std::string answer = Ask(fd, port, "GET " + path + " HTTP/1.0\r\n\r\n");
   close(fd);
   const size_t head = answer.find("\r\n\r\n");
   if (head == answer.npos) return {};

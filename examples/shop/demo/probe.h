@@ -17,7 +17,8 @@ struct ProbeAnswer {
   std::string text;  // as it said, for people; empty: no answer
 };
 
-// GET /readyz from 127.0.0.1:`port`. Waits for the answer at most that long.
-ProbeAnswer Probe(int port, std::chrono::milliseconds limit);
+// GET `path` from 127.0.0.1:`port`. Waits for the answer at most that long. Only /readyz has a
+// standing.
+ProbeAnswer Probe(int port, std::chrono::milliseconds limit, const std::string& path = "/readyz");
 
 }  // namespace shop::demo
