@@ -42,6 +42,7 @@ class Immortal:
         self.binaries, self.place, self.name, self.port = binaries, place, name, port
         self.peers, self.service_arguments, self.options = peers, list(service), list(options)
         self.sidecar = self.service = self.tally = None
+        self.command, self.environment = [], {}  # what the coordinator is started by and with
         self.log_dir, self.http_port = f"{log_place or place}/log", 0
         os.makedirs(place)
         os.makedirs(self.log_dir, exist_ok=True)
@@ -57,13 +58,13 @@ class Immortal:
         self.tally = Tally(f"{self.place}/tally")
         link = f"{self.place}/s.sock"
         self.sidecar = self._start("sidecar", [
-            f"{self.binaries}/semper-sidecar", "--name", self.name, "--cluster", "bench", "--genesis", "create",
+            *self.command, f"{self.binaries}/semper-sidecar", "--name", self.name, "--cluster", "bench", "--genesis", "create",
             "--log-dir", self.log_dir, "--service-socket", link, "--peer-listen", f"127.0.0.1:{self.port}",
             "--admin-http", f"127.0.0.1:{self.http_port}" if self.http_port else "",
             "--admin-socket", f"{self.place}/admin.sock" if self.http_port else "", "--log-level", "warning", "--exit-on-refusal",
             *[part for name, ports in self.peers.items() for port in ports
               for part in ("--peer", f"{name}=127.0.0.1:{port}")],
-            *self.options])
+            *self.options], self.environment)
         self.service = self._start("service", [f"{self.binaries}/bench_flow", "--tally", self.tally.path,
                                                *self.service_arguments], {"SEMPER_LINK": f"unix:{link}"})
 
