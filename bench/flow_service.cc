@@ -1,4 +1,4 @@
-// The services of the benchmarks, with raw handlers.
+// The services of the benchmarks, with raw handlers and with typed ones.
 //
 //   bench_flow --role source|sink|both --tally FILE [--size B] [--to NAME] [--outputs N]
 //   [--outstanding N] bench_flow --role caller|echo --tally FILE [--size B] [--to NAME]
@@ -7,7 +7,8 @@
 // 1,000) to `to`. sink:   verifies every message and fails at the first gap, repeat or wrong byte.
 // `both` is both. caller: sends one message to `to`, and the next when the answer is there; samples
 // the time between. echo:   answers every message with its own bytes. The link to the coordinator
-// is in SEMPER_LINK. --state B makes the state of any of them B bytes larger.
+// is in SEMPER_LINK. --state B makes the state of any of them B bytes larger. --content
+// random|mixed is that of Pattern, typed has protobuf messages and typed handlers.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -24,6 +25,7 @@
 #include "bench/pattern.h"
 #include "bench/tally.h"
 #include "semper/semper.h"
+#include "typed.semper.h"
 
 namespace semper::bench {
 namespace {
@@ -38,15 +40,17 @@ struct Arguments {
   uint64_t outputs = kOutputsMax;
   uint64_t outstanding = 64;
   uint64_t state_bytes = 0;
+  Content content = Content::kSame;
+  bool typed = false;
 };
 
 // What the services below have in common: the file for the runner, messages that are told apart,
 // and ballast: a state as large as the runner wants it.
-class BenchService : public Service {
+class BenchService : public virtual Service {
  public:
   explicit BenchService(const Arguments& arguments)
       : tally_(arguments.tally),
-        pattern_(arguments.size),
+        pattern_(arguments.size, arguments.content),
         to_(arguments.to),
         ballast_(arguments.state_bytes / sizeof(uint64_t)) {
     for (size_t i = 0; i < ballast_.size(); ++i) ballast_[i] = EndWord(i);
@@ -80,30 +84,14 @@ class BenchService : public Service {
   std::vector<uint64_t> ballast_;
 };
 
-class Flow final : public BenchService {
+// What raw and typed flows have in common: impulses, and where in the flow of each source they are.
+class Flow : public BenchService {
  public:
   explicit Flow(const Arguments& arguments)
       : BenchService(arguments),
         sends_(arguments.role != "sink"),
         outputs_(std::min(arguments.outputs, kOutputsMax)),
         outstanding_(arguments.outstanding) {}
-
-  void OnMessages(Context& context, const Source& source, Messages& messages) override {
-    Message message;
-    if (source.slot == 0) {
-      while (messages.Next(message)) Send(context);
-      return;
-    }
-    while (messages.Next(message)) {
-      if (!pattern_.Is(message.body, received_)) [[unlikely]] {
-        tally_.AddViolation();
-        return context.Fail("message " + std::to_string(received_) + " is not what was sent");
-      }
-      ++received_;
-    }
-    tally_.SetReceived(received_);
-    context.AfterCommit([this, upto = received_] { tally_.SetCommitted(upto); });
-  }
 
   void OnLive(const Impulses& impulses) override {
     BenchService::OnLive(impulses);
@@ -112,18 +100,40 @@ class Flow final : public BenchService {
     if (sends_) std::thread([this] { Edge(); }).detach();
   }
 
+ protected:
+  // The outputs of one impulse: send(number) of each.
+  template <typename Send>
+  void SendAll(Send send) {
+    for (uint64_t i = 0; i < outputs_; ++i) send(sent_++);
+  }
+
+  // The number of the next message of a source.
+  uint64_t& Expected(const Source& source) {
+    if (source.slot >= expected_.size()) expected_.resize(source.slot + 1);
+    return expected_[source.slot];
+  }
+  void Received(Context& context, uint64_t messages) {
+    received_ += messages;
+    tally_.SetReceived(received_);
+    context.AfterCommit([this, upto = received_] { tally_.SetCommitted(upto); });
+  }
+  void Refuse(Context& context, uint64_t number) {
+    tally_.AddViolation();
+    context.Fail("message " + std::to_string(number) + " is not what was sent");
+  }
+
  private:
   void SaveCounts(StateWriter& writer) const override {
     writer.WriteUint64(sent_);
     writer.WriteUint64(received_);
+    writer.WriteUint64(expected_.size());
+    for (const uint64_t number : expected_) writer.WriteUint64(number);
   }
   void LoadCounts(StateReader& reader) override {
     sent_ = reader.ReadUint64();
     received_ = reader.ReadUint64();
-  }
-
-  void Send(Context& context) {
-    for (uint64_t i = 0; i < outputs_; ++i) context.Send(to_, pattern_.Make(sent_++));
+    expected_.resize(reader.ReadUint64());
+    for (uint64_t& number : expected_) number = reader.ReadUint64();
   }
 
   // Each impulse that is committed makes room for the next, on the service's own thread. While the
@@ -160,6 +170,56 @@ class Flow final : public BenchService {
   std::atomic<bool> lost_{false};       // the link: this life ends
   uint64_t sent_ = 0;
   uint64_t received_ = 0;
+  std::vector<uint64_t> expected_;  // by slot
+};
+
+class RawFlow final : public Flow {
+ public:
+  using Flow::Flow;
+
+  void OnMessages(Context& context, const Source& source, Messages& messages) override {
+    Message message;
+    if (source.slot == 0) {
+      while (messages.Next(message)) {
+        SendAll([&](uint64_t number) { context.Send(to_, pattern_.Make(number)); });
+      }
+      return;
+    }
+    uint64_t& expected = Expected(source);
+    const uint64_t first = expected;
+    while (messages.Next(message)) {
+      if (!pattern_.Is(message.body, expected)) [[unlikely]]
+        return Refuse(context, expected);
+      ++expected;
+    }
+    Received(context, expected - first);
+  }
+};
+
+class TypedFlow final : public Flow, public ::bench::TypedService {
+ public:
+  explicit TypedFlow(const Arguments& arguments) : Flow(arguments), client_(arguments.to) {}
+
+  std::string service_name() const override { return BenchService::service_name(); }
+  void OnImpulse(Context& context, std::span<const std::byte>) override {
+    SendAll([&](uint64_t number) {
+      item_.set_number(number);
+      item_.set_end(EndWord(number));
+      client_.Put(context, item_);
+    });
+  }
+
+  void Put(Context& context, const ::bench::Item& item) override {
+    uint64_t& expected = Expected(context.source());
+    if (item.number() != expected || item.end() != EndWord(expected)) [[unlikely]] {
+      return Refuse(context, expected);
+    }
+    if (++expected % kOutputsMax == 0) Received(context, kOutputsMax);
+  }
+
+ private:
+  ::bench::Item item_;
+  const ::bench::TypedClient client_;
 };
 
 // The clock below feeds the tally only, never the state or an output.
@@ -213,7 +273,8 @@ class Echo final : public BenchService {
 std::unique_ptr<Service> MakeService(const Arguments& arguments) {
   if (arguments.role == "caller") return std::make_unique<Caller>(arguments);
   if (arguments.role == "echo") return std::make_unique<Echo>(arguments);
-  return std::make_unique<Flow>(arguments);
+  if (arguments.typed) return std::make_unique<TypedFlow>(arguments);
+  return std::make_unique<RawFlow>(arguments);
 }
 
 Arguments Parse(int argc, char** argv) {
@@ -229,6 +290,11 @@ Arguments Parse(int argc, char** argv) {
     if (flag == "--outputs") arguments.outputs = number();
     if (flag == "--outstanding") arguments.outstanding = number();
     if (flag == "--state") arguments.state_bytes = number();
+    if (flag == "--content") {
+      arguments.typed = std::string(value) == "typed";
+      if (std::string(value) == "random") arguments.content = Content::kRandom;
+      if (std::string(value) == "mixed") arguments.content = Content::kMixed;
+    }
   }
   if (arguments.role.empty() || arguments.tally.empty()) {
     std::fprintf(stderr, "bench_flow: --role and --tally are needed; bench/README.md says more\n");

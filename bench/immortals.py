@@ -114,14 +114,17 @@ class Immortal:
 
 class Pair:
     """bench/a and bench/b, which know each other's address. A context manager: leaves nothing behind. With `standbys`, b
-    has so many further members, which whoever measures starts; then, or if `administered`, it answers probes and semperctl."""
+    has so many further members, which whoever measures starts; then, or if `administered`, it answers probes and semperctl.
+    `others` are further immortals that do as a does, for whoever measures to start."""
 
     def __init__(self, binaries, disk, service_a, service_b, options=(), standbys=0, standby_options=(),
-                 administered=False):
+                 administered=False, others=0):
         self.place = tempfile.mkdtemp(prefix="semper-bench-", dir=disk)
         port_a, ports_b = free_port(), [free_port() for _ in range(1 + standbys)]
         self.a = Immortal(binaries, f"{self.place}/a", "bench/a", port_a, {"bench/b": ports_b},
                           [*service_a, "--to", "bench/b"], options)
+        self.others = [Immortal(binaries, f"{self.place}/c{i}", f"bench/c{i}", free_port(), {"bench/b": ports_b},
+                                [*service_a, "--to", "bench/b"], options) for i in range(others)]
         self.members = []
         for i, port in enumerate(ports_b):
             fellows = ["--member", f"b{i}", *[part for p in ports_b for part in ("--members", f"127.0.0.1:{p}")]]
@@ -143,12 +146,12 @@ class Pair:
         return self
 
     def check(self):
-        for one in (self.a, *self.members):
+        for one in (self.a, *self.others, *self.members):
             if one.sidecar is not None:
                 one.check()
 
     def __exit__(self, *_):
-        for one in (self.a, *self.members):
+        for one in (self.a, *self.others, *self.members):
             one.kill()
         shutil.rmtree(self.place, ignore_errors=True)
 
@@ -163,7 +166,11 @@ def private_kib(pid):
     return total
 
 
-def cpu_seconds(pid):
+def cpu_seconds(pid, children=False):
+    """Of a process, and of those that it started and that are there."""
+    if children:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return cpu_seconds(pid) + sum(cpu_seconds(child, True) for child in file.read().split())
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -12,6 +12,7 @@ from report import Row
 SIZES = (16, 64, 1024, 65536)
 OUTPUTS_MAX = 1000            # of one logged input
 BYTES_PER_INPUT = 1 << 20     # large messages: fewer of them per input
+MIXED_MEAN = 355              # of the sizes of Content::kMixed (bench/pattern.h)
 BYTES_OUTSTANDING = 32 << 20  # enough to keep four processes and a disk busy
 
 
@@ -55,8 +56,10 @@ def flow_arguments(role, size):
     return ["--role", role, "--size", str(size), "--outputs", str(outputs), "--outstanding", str(outstanding)]
 
 
-def flow_pair(plan, size, roles=("source", "sink"), options=()):
-    return Pair(plan.binaries, plan.disk, flow_arguments(roles[0], size), flow_arguments(roles[1], size), options)
+def flow_pair(plan, size, roles=("source", "sink"), options=(), content=None, others=0):
+    more = ["--content", content] if content else []
+    return Pair(plan.binaries, plan.disk, [*flow_arguments(roles[0], size), *more], [*flow_arguments(roles[1], size), *more],
+                options, others=others)
 
 
 def wait_flow(plan, pair, tallies):
@@ -77,8 +80,12 @@ def rates(plan, pair, tallies):
     return per_second
 
 
-def measure_flow(plan, size, roles=("source", "sink")):
-    with flow_pair(plan, size, roles) as pair:
+def measure_flow(plan, size, roles=("source", "sink"), content=None, others=0):
+    with flow_pair(plan, size, roles, content=content, others=others) as pair:
+        for one in pair.others:
+            one.start()
+        for one in pair.others:
+            one.wait_live()
         tallies = [i.tally for i, role in ((pair.a, roles[0]), (pair.b, roles[1])) if role != "source"]
         wait_flow(plan, pair, tallies)
         return rates(plan, pair, tallies)
@@ -126,6 +133,27 @@ def twoway(plan):
             one.append(measure_flow(plan, size)["received"])
             both.append(measure_flow(plan, size, ("both", "both"))["received"])
         yield Row("twoway", size, both, "messages/s", one, "one way", at_least=0.8)
+
+
+def mix(plan):
+    """One way with 37 B, 8 B to 4 KiB mixed, incompressible bytes, three sources: beside messages of one even size."""
+    for name, size, even, more in (("odd", 37, 40, {}), ("mixed", MIXED_MEAN, MIXED_MEAN, {"content": "mixed"}),
+                                   ("random", 1024, 1024, {"content": "random"}), ("three_sources", 16, 16, {"others": 2})):
+        yardstick, ours = [], []
+        for _ in range(plan.rounds):
+            yardstick.append(measure_flow(plan, even)["received"])
+            ours.append(measure_flow(plan, size, **more)["received"])
+        yield Row(f"mix_{name}", size, ours, "messages/s", yardstick, f"one source, {even} B, all alike", at_least=0.7)
+
+
+def typed(plan):
+    """One way with protobuf messages of 16 B and typed handlers, beside the bare path."""
+    bare, ours = [], []
+    for _ in range(plan.rounds):
+        bare.append(plan.bare_path(16)["messages_per_second"])
+        ours.append(measure_flow(plan, 16, content="typed")["received"])
+    yield Row("typed", 16, ours, "messages/s", bare, "bare path", at_least=0.12)
+    remove(f"{plan.disk}/semper-bench-bare")
 
 
 def roundtrip(plan):
@@ -233,4 +261,4 @@ def remove(path):
         os.unlink(path)
 
 
-ALL = {f.__name__: f for f in (oneway, twoway, roundtrip, recovery, footprint, fsync, grpc)}
+ALL = {f.__name__: f for f in (oneway, mix, typed, twoway, roundtrip, recovery, footprint, fsync, grpc)}
