@@ -205,8 +205,10 @@ bool Core::CheckpointDue() const {
   const bool follows = phase_ == Phase::kFollowing && service_phase_ == ServicePhase::kFeeding;
   if ((service_phase_ != ServicePhase::kLive && !follows) || Raw(checkpoint_cut_) != 0)
     return false;
-  if (checkpoint_wanted_) return true;
-  if (!checkpoints_here_) return false;
+  return checkpoint_wanted_ || (checkpoints_here_ && CheckpointDueByPolicy());
+}
+
+bool Core::CheckpointDueByPolicy() const {
   const auto due = [](uint64_t limit, uint64_t value) { return limit != 0 && value >= limit; };
   return due(options_.checkpoint_every_bytes, bytes_since_checkpoint_) ||
          due(options_.checkpoint_every_inputs, inputs_since_checkpoint_) ||

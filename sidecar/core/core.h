@@ -234,6 +234,7 @@ class Core {
   void WantCheckpoint() { checkpoint_wanted_ = true; }
   // Who takes checkpoints by policy: this member, or a fellow.
   void SetCheckpointing(bool here) { checkpoints_here_ = here; }
+  bool CheckpointDueByPolicy() const;
   // Standby: a record with inputs was handed over as a whole. True: cut a checkpoint at its end;
   // the request went to the service.
   bool MaybeCutFollowed();

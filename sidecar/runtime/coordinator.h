@@ -22,6 +22,7 @@
 #include "base/loop.h"
 #include "sidecar/admin/backend.h"
 #include "sidecar/admin/lag_meter.h"
+#include "sidecar/core/checkpoint_turn.h"
 #include "sidecar/core/core.h"
 #include "sidecar/link/server.h"
 #include "sidecar/member/links.h"
@@ -81,6 +82,7 @@ class Coordinator : private core::EffectSink,
   const TakeOverFacts& take_over_facts() const { return facts_; }
   std::string PeerAddress() const { return acceptor_.Address(); }
   bool was_ahead_of_files() const { return follower_.was_ahead_of_files(); }
+  uint64_t late_checkpoints() const { return late_checkpoints_; }  // turns that passed without one
 
  private:
   class WriteJob;
@@ -205,7 +207,8 @@ class Coordinator : private core::EffectSink,
   void Heartbeat();
   std::string BestFellow() const;  // ready, and furthest; empty: none
   void AssignCheckpoints();
-  void AdoptCheckpoint(const v1::MemberState& state);
+  void ReportLateCheckpoint(const std::string& member, std::chrono::nanoseconds limit);
+  void AdoptCheckpoint(const std::string& member, const v1::MemberState& state);
   void OnUnitWritten(const absl::Status& written,
                      const std::optional<absl::StatusOr<core::Epoch>>& looked_up);
   void OnLookedUp(const absl::StatusOr<core::Epoch>& newest);
@@ -282,7 +285,9 @@ class Coordinator : private core::EffectSink,
   checkpoint::CheckpointHeader cut_;
   v1::ServiceCheckpoint cut_service_;
   uint64_t cut_bytes_ = 0;
-  bool cut_arriving_ = false;           // between its begin and its end in the service's stream
+  std::chrono::nanoseconds cut_began_{};
+  std::chrono::nanoseconds cut_took_{};  // of the last one that this process has published
+  bool cut_arriving_ = false;            // between its begin and its end in the service's stream
   checkpoint::CheckpointId restoring_;  // what the service is given; a newer one may come meanwhile
   core::Epoch restore_epoch_{};
   core::Index restore_index_{};
@@ -294,8 +299,9 @@ class Coordinator : private core::EffectSink,
   std::string leader_;  // whom this member follows; empty: not connected to one
   core::Epoch leader_epoch_{};
   admin::LagMeter lag_;
-  std::string checkpointer_member_;  // as assigned by the leader; empty: the leader itself
-  std::string said_;                 // the state that was said last
+  core::CheckpointTurn checkpoint_turn_;  // as this leader sees it
+  uint64_t late_checkpoints_ = 0;
+  std::string said_;  // the state that was said last
   std::chrono::nanoseconds said_at_{};
   bool acks_due_ = false;
   uint64_t said_acked_bytes_ = 0;  // acknowledged when acks were said last

@@ -143,6 +143,7 @@ void Coordinator::OnRestored(const absl::Status& status, uint64_t bytes) {
 
 void Coordinator::RequestCheckpoint(Index index) {
   cut_bytes_ = 0;
+  cut_began_ = loop_.Monotonic();
   link_.CutCheckpoint(index);
 }
 
@@ -191,6 +192,8 @@ void Coordinator::OnCheckpointPublished(Index index, uint64_t bytes) {
   if (stopped_) return;
   Touch();
   ++counters_.checkpoints_taken;
+  cut_took_ = loop_.Monotonic() - cut_began_;
+  checkpoint_turn_.OnCheckpoint("");
   checkpoint_status_.last = {Raw(cut_.id.epoch), Raw(index)};
   checkpoint_status_.last_bytes = bytes;
   checkpoint_status_.last_unix_nanos = loop_.WallClock();
@@ -210,6 +213,7 @@ void Coordinator::OnCheckpointFailed(const absl::Status& why) {
 
 void Coordinator::AbandonCheckpoint(const std::string& why) {
   ++counters_.checkpoints_failed;
+  checkpoint_turn_.OnOwnFailed();
   cut_arriving_ = false;
   checkpoint_status_.last_error = why;
   SEMPER_LOG(kWarning, "{}: no checkpoint at index {}: {}", options_.name, Raw(cut_.id.index), why);

@@ -22,6 +22,10 @@ constexpr std::chrono::milliseconds kHeartbeat{100};
 constexpr std::chrono::milliseconds kSayMin{1};  // positions are said at most so often
 constexpr size_t kAcksSaid = 256;                // of a state: 6 KiB
 constexpr std::chrono::milliseconds kPollConnected{100};
+// A fellow's turn to take a checkpoint ends after so many silence limits, and after so many times
+// what this process needed for one.
+constexpr int kSaveSilences = 30;
+constexpr int kSaves = 4;
 constexpr std::chrono::seconds kTestStepLimit{30};
 }  // namespace
 
@@ -123,7 +127,7 @@ MemberState Coordinator::MakeState() const {
     state.set_batches(core_->committed_batches());
     state.set_committed(Raw(core_->committed()));
     state.set_ready(true);
-    state.set_checkpointer(checkpointer_member_);
+    state.set_checkpointer(checkpoint_turn_.member());
     state.set_leader(options_.member);
   } else {
     const bool follows = phase == Phase::kFollowing || phase == Phase::kChecking ||
@@ -318,6 +322,7 @@ std::string Coordinator::OnFellowFound(const v1::MemberIdentity& fellow) {
                                  ", this one reads up to ", kFormatVersion, "; upgrade it"));
   }
   SEMPER_LOG(kInfo, "{}: connected to member {}", options_.name, fellow.member());
+  checkpoint_turn_.OnFound(fellow.member());
   // When the link is ready to send.
   loop_.Post([this, alive = std::weak_ptr<bool>(alive_), member = fellow.member()] {
     if (!alive.expired() && !stopped_) BeginTest(member);
@@ -346,7 +351,7 @@ void Coordinator::OnFellowState(const std::string& member, const MemberState& st
   }
   // A look-up that hangs would find out late, and peers wait meanwhile.
   if (state.role() == MemberState::LEADER) core_->OnOtherLeader(Epoch{state.epoch()}, member);
-  if (core_->phase() == core::Core::Phase::kLeading) AdoptCheckpoint(state);
+  if (core_->phase() == core::Core::Phase::kLeading) AdoptCheckpoint(member, state);
 }
 
 // --- the self-test
@@ -455,21 +460,42 @@ void Coordinator::FillMembers(admin::StatusSnapshot& s) const {
 
 // --- checkpoints by fellows
 
-// The leader leaves checkpoints to the first fellow, by name, that is ready.
+// The leader leaves checkpoints to a fellow that is ready, as long as that takes them.
 void Coordinator::AssignCheckpoints() {
   if (!core_ || alone() || core_->epoch() == Epoch{}) return;
-  checkpointer_member_.clear();
+  std::vector<std::string> ready;
   if (options_.checkpoint_on == Options::CheckpointOn::kAuto) {
     for (const auto& [member, state] : fellows_) {
-      if (state.role() != MemberState::STANDBY || !state.ready()) continue;
-      checkpointer_member_ = member;
-      break;
+      if (state.role() == MemberState::STANDBY && state.ready()) ready.push_back(member);
     }
   }
-  core_->SetCheckpointing(checkpointer_member_.empty());
+  // How long a save takes only who did one knows; that a fellow hangs is no hurry.
+  const auto limit = std::max(kSaveSilences * options_.silence_limit, kSaves * cut_took_);
+  const auto late = checkpoint_turn_.Look(
+      {static_cast<uint64_t>(loop_.Monotonic().count()), static_cast<uint64_t>(limit.count()),
+       core_->CheckpointDueByPolicy(), core_->committed()},
+      ready);
+  if (late) ReportLateCheckpoint(*late, limit);
+  core_->SetCheckpointing(checkpoint_turn_.member().empty());
 }
 
-void Coordinator::AdoptCheckpoint(const MemberState& state) {
+void Coordinator::ReportLateCheckpoint(const std::string& member, std::chrono::nanoseconds limit) {
+  const auto fellow = fellows_.find(member);
+  const uint64_t newest =
+      fellow == fellows_.end() ? Raw(restore_index_) : fellow->second.checkpoint_index();
+  const bool misfit = newest > Raw(restore_index_) && newest == Raw(not_adopted_.index);
+  const std::string& next = checkpoint_turn_.member();
+  ++late_checkpoints_;
+  ++counters_.checkpoints_failed;
+  checkpoint_status_.last_error =
+      absl::StrCat("member ", member.empty() ? options_.member : member, " took none in ",
+                   std::chrono::duration_cast<std::chrono::seconds>(limit).count(),
+                   " s; its newest, at index ", newest, misfit ? ", does not fit" : ", is known");
+  SEMPER_LOG(kWarning, "{}: a checkpoint is due, but {}; it is the turn of member {}",
+             options_.name, checkpoint_status_.last_error, next.empty() ? options_.member : next);
+}
+
+void Coordinator::AdoptCheckpoint(const std::string& member, const MemberState& state) {
   const checkpoint::CheckpointId id{Epoch{state.checkpoint_epoch()},
                                     Index{state.checkpoint_index()}};
   if (adopting_ || id == not_adopted_ || !core_->MayAdopt(id.index)) return;
@@ -480,7 +506,7 @@ void Coordinator::AdoptCheckpoint(const MemberState& state) {
       [this, result, id, history = checkpointer_.history()] {
         *result = CheckForeignCheckpoint(disk_, dir_, history, genesis_.incarnation, id);
       },
-      [this, result, id] {
+      [this, result, id, member] {
         adopting_ = false;
         if (stopped_) return;
         Touch();
@@ -495,6 +521,8 @@ void Coordinator::AdoptCheckpoint(const MemberState& state) {
         restore_index_ = id.index;
         checkpoint_status_.last = {Raw(id.epoch), Raw(id.index)};
         checkpoint_status_.last_unix_nanos = loop_.WallClock();
+        checkpoint_status_.last_error.clear();
+        checkpoint_turn_.OnCheckpoint(member);
         checkpointer_.Clean();
       });
   executor_.Run(Lane::kCheckpoint, adopt_job_);

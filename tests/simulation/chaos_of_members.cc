@@ -10,6 +10,8 @@ namespace {
 // A connection that is cut ends after 5 s, a report follows a second later, one more is waited for:
 // ten times that, since members may have to start and to replay.
 constexpr SimNanos kReplacedLimit = 100 * kSecond;
+// Longer than turns of two standbys.
+constexpr SimNanos kHeldFor = 60 * kSecond;
 }  // namespace
 
 void World::ChaosOfMembers() {
@@ -40,6 +42,7 @@ void World::ChaosOfMembers() {
     case 9:
       return DiskTrouble(immortal, member);
     case 10:
+      if (!the_leader) return HoldCheckpoints(immortal);
       if (leader != nullptr) leader->leading()->coordinator->TakeCheckpoint([](const auto&) {});
       return;
     case 11:
@@ -58,6 +61,16 @@ void World::ChaosOfMembers() {
       return Kill(immortal, member);
     default:
       return NetworkTrouble();
+  }
+}
+
+// Standbys are well, but none of them writes a checkpoint, or reads one.
+void World::HoldCheckpoints(Immortal& immortal) {
+  ++faults_;
+  scheduler_.Trace("checkpoints of standbys hang", immortal.name());
+  for (auto& member : immortal.members()) {
+    if (member->current() == nullptr || member->leading() != nullptr) continue;
+    member->current()->process->executor().Hold(Lane::kCheckpoint, scheduler_.now() + kHeldFor);
   }
 }
 

@@ -240,6 +240,7 @@ void Member::NoteDeath(Life& life) {
   world_.Count(Situation::kCheckpointPublished, status.counters.checkpoints_taken);
   if (!life.seen_leading && !immortal_.alone())
     world_.Count(Situation::kCheckpointByStandby, status.counters.checkpoints_taken);
+  world_.Count(Situation::kCheckpointTurnPassed, life.coordinator->late_checkpoints());
   if (status.counters.batches > 0 && status.counters.inputs > 4 * status.counters.batches)
     world_.Count(Situation::kManyInOneUnit);
   if (core->checkpoint_under_way()) world_.Count(Situation::kCheckpointRacedByCrash);

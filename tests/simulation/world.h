@@ -65,6 +65,7 @@ class World {
   void KillAll(Immortal& immortal);
   void Pause(Immortal& immortal, Member& member);
   void HandOver(Immortal& immortal);
+  void HoldCheckpoints(Immortal& immortal);
   void VolumeTrouble(Immortal& immortal, Member& member);
   void PartitionOf(Immortal& immortal, Member& member);
   void CutFrom(const std::string& machine, const std::vector<std::string>& others);

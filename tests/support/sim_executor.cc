@@ -1,5 +1,6 @@
 #include "tests/support/sim_executor.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -40,11 +41,12 @@ void SimExecutor::Start(const std::shared_ptr<State>& state, size_t lane) {
 void SimExecutor::Begin(const std::shared_ptr<State>& state, size_t lane) {
   SimLoopCore& core = *state->core;
   if (core.life().dead) return;
-  if (core.scheduler().now() < core.life().paused_until) {
-    core.scheduler().At(core.life().paused_until, [state, lane] { Begin(state, lane); });
+  LaneState& mine = state->lanes[lane];
+  const SimNanos until = std::max(core.life().paused_until, mine.held_until);
+  if (core.scheduler().now() < until) {
+    core.scheduler().At(until, [state, lane] { Begin(state, lane); });
     return;
   }
-  LaneState& mine = state->lanes[lane];
   mine.fiber = std::make_unique<SimFiber>([state, lane] {
     state->lanes[lane].current->Work();
     // A fiber cannot free the stack it stands on.

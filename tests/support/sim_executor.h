@@ -24,12 +24,17 @@ class SimExecutor final : public Executor {
   void Drain();
 
   bool Idle() const;
+  // Jobs of that lane that have not begun wait until then.
+  void Hold(Lane lane, SimNanos until) {
+    state_->lanes[static_cast<size_t>(lane)].held_until = until;
+  }
 
  private:
   struct LaneState {
     JobQueue queue;
     Job* current = nullptr;
     std::unique_ptr<SimFiber> fiber;
+    SimNanos held_until = 0;
   };
   struct State {
     explicit State(std::shared_ptr<SimLoopCore> c) : core(std::move(c)) {}
