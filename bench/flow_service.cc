@@ -8,17 +8,22 @@
 // `both` is both. caller: sends one message to `to`, and the next when the answer is there; samples
 // the time between. echo:   answers every message with its own bytes. The link to the coordinator
 // is in SEMPER_LINK. --state B makes the state of any of them B bytes larger. --content
-// random|mixed is that of Pattern, typed has protobuf messages and typed handlers.
+// random|mixed is that of Pattern, typed has protobuf messages and typed handlers. --rate N: so
+// many messages a second by the clock instead of `outstanding`; the sink samples how long each
+// impulse's messages took from when they were due until they were committed at the sink.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -42,6 +47,7 @@ struct Arguments {
   uint64_t state_bytes = 0;
   Content content = Content::kSame;
   bool typed = false;
+  double rate = 0;
 };
 
 // What the services below have in common: the file for the runner, messages that are told apart,
@@ -84,6 +90,10 @@ class BenchService : public virtual Service {
   std::vector<uint64_t> ballast_;
 };
 
+// When an impulse was due: its body, and that of the message behind its last one. No pattern has
+// this size.
+using Stamp = std::array<char, 12>;
+
 // What raw and typed flows have in common: impulses, and where in the flow of each source they are.
 class Flow : public BenchService {
  public:
@@ -91,13 +101,16 @@ class Flow : public BenchService {
       : BenchService(arguments),
         sends_(arguments.role != "sink"),
         outputs_(std::min(arguments.outputs, kOutputsMax)),
-        outstanding_(arguments.outstanding) {}
+        outstanding_(arguments.outstanding),
+        period_nanos_(arguments.rate > 0 ? 1e9 * static_cast<double>(outputs_) / arguments.rate
+                                         : 0) {}
 
   void OnLive(const Impulses& impulses) override {
     BenchService::OnLive(impulses);
     impulses_ = impulses;
     // Ends with the process: each life of a service is one.
-    if (sends_) std::thread([this] { Edge(); }).detach();
+    if (!sends_) return;
+    std::thread([this] { period_nanos_ > 0 ? EdgeByClock() : Edge(); }).detach();
   }
 
  protected:
@@ -162,9 +175,27 @@ class Flow : public BenchService {
     }
   }
 
+  // What is late is made up for: nobody waits for anybody.
+  void EdgeByClock() {
+    const auto begin = static_cast<double>(MonotonicNanos());
+    for (uint64_t i = 0; !lost_; ++i) {
+      const auto due = static_cast<uint64_t>(begin + static_cast<double>(i) * period_nanos_);
+      if (const uint64_t now = MonotonicNanos(); now < due) {
+        std::this_thread::sleep_for(std::chrono::nanoseconds(due - now));
+      }
+      Stamp stamp{};
+      std::memcpy(stamp.data(), &due, sizeof due);
+      impulses_->Submit(std::string_view(stamp.data(), stamp.size()),
+                        [this](const ImpulseResult& result) {
+                          if (!result.ok()) lost_ = true;
+                        });
+    }
+  }
+
   const bool sends_;
   const uint64_t outputs_;
   const uint64_t outstanding_;
+  const double period_nanos_;  // between impulses; 0: as fast as it goes
   std::optional<Impulses> impulses_;
   std::atomic<uint64_t> submitted_{0};  // and not answered
   std::atomic<bool> lost_{false};       // the link: this life ends
@@ -182,15 +213,22 @@ class RawFlow final : public Flow {
     if (source.slot == 0) {
       while (messages.Next(message)) {
         SendAll([&](uint64_t number) { context.Send(to_, pattern_.Make(number)); });
+        if (message.body.size() == sizeof(Stamp)) context.Send(to_, message.body);
       }
       return;
     }
     uint64_t& expected = Expected(source);
     const uint64_t first = expected;
     while (messages.Next(message)) {
-      if (!pattern_.Is(message.body, expected)) [[unlikely]]
+      if (pattern_.Is(message.body, expected)) [[likely]] {
+        ++expected;
+      } else if (message.body.size() == sizeof(Stamp)) {
+        uint64_t due;
+        std::memcpy(&due, message.body.data(), sizeof due);
+        context.AfterCommit([this, due] { tally_.AddSample(MonotonicNanos() - due); });
+      } else {
         return Refuse(context, expected);
-      ++expected;
+      }
     }
     Received(context, expected - first);
   }
@@ -290,6 +328,7 @@ Arguments Parse(int argc, char** argv) {
     if (flag == "--outputs") arguments.outputs = number();
     if (flag == "--outstanding") arguments.outstanding = number();
     if (flag == "--state") arguments.state_bytes = number();
+    if (flag == "--rate") arguments.rate = std::strtod(value, nullptr);
     if (flag == "--content") {
       arguments.typed = std::string(value) == "typed";
       if (std::string(value) == "random") arguments.content = Content::kRandom;

@@ -19,15 +19,19 @@ BYTES_OUTSTANDING = 32 << 20  # enough to keep four processes and a disk busy
 class Plan:
     """How long and how often, and where."""
 
-    def __init__(self, binaries, disk, quick, rounds, state_bytes=0):
-        self.binaries, self.disk, self.quick = binaries, disk, quick
-        self.rounds = rounds or (1 if quick else 5)
+    def __init__(self, arguments):
+        quick = self.quick = arguments.quick
+        self.binaries, self.disk, self.svg = arguments.bin, arguments.disk, arguments.svg
+        self.rounds = arguments.rounds or (1 if quick else 5)
         self.seconds = 0.4 if quick else 3
         self.warm_up = 0.2 if quick else 2
         self.sizes = (16, 65536) if quick else SIZES
         self.steady_bytes = 0 if quick else 5 << 30
-        self.state_bytes = state_bytes or (16 << 20 if quick else 1_000_000_000)
+        self.state_bytes = arguments.state or (16 << 20 if quick else 1_000_000_000)
         self.steady_seconds = 1 if quick else 40
+        self.checkpoints = 2 if quick else 10  # in a round
+        self.grow_bytes = arguments.grow_bytes or (64 << 20 if quick else 5_000_000_000)
+        self.grow_seconds = arguments.grow_seconds or (2 if quick else 60)
 
     def run(self, program, *arguments):
         """One of the yardsticks: a program that prints one JSON object."""

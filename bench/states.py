@@ -214,26 +214,29 @@ def standbys(plan):
 
 
 def checkpoint(plan):
-    """1 GB of state: taken, and restored after a kill; and how long a leader that takes it itself answers nobody."""
-    taken, restored, pause, quiet = [], [], [], []
+    """1 GB of state: taken, and restored after a kill; and how long a leader that takes it itself lets a caller wait."""
+    taken, restored, pauses, quiet = [], [], [], []
     with state_pair(plan, ("caller", "echo"), options=["--checkpoint-every-bytes", "0"]) as pair:
+        def calls_since(first, number):
+            wait_until(lambda: pair.a.tally.read()["samples"] >= first + number, TIME_LIMIT_S, "calls", pair.check)
+            return pair.a.tally.samples(first)
         for _ in range(plan.rounds):
-            first = pair.a.tally.read()["samples"]
-            wait_until(lambda: pair.a.tally.read()["samples"] > first + 100, 60, "calls", pair.check)  # noqa: B023
-            quiet.append(statistics.median(pair.a.tally.samples(first)) / 1000)
-            first = pair.a.tally.read()["samples"]
-            taken.append(plan.state_bytes / take_checkpoint(plan, pair.b) / 1e6)
-            time.sleep(0.2)
-            pause.append(max(pair.a.tally.samples(first)) / 1e6)
+            quiet.append(statistics.median(calls_since(pair.a.tally.read()["samples"], 100)) / 1000)
+            for _ in range(plan.checkpoints):
+                first = pair.a.tally.read()["samples"]
+                taken.append(plan.state_bytes / take_checkpoint(plan, pair.b) / 1e6)
+                # The call that was under way at the end, too.
+                pauses.append(max(calls_since(first, pair.a.tally.read()["samples"] - first + 2)) / 1e6)
             pair.b.kill()
             began = time.monotonic_ns()
             pair.b.start()
             pair.b.wait_live()
             restored.append(plan.state_bytes / ((pair.b.tally.read()["live_nanos"] - began) / 1e9) / 1e6)
-    yield Row("checkpoint_taken", plan.state_bytes, taken, "MB/s", [400] * len(taken), "limit", at_least=1)
-    yield Row("checkpoint_restored", plan.state_bytes, restored, "MB/s", [500] * len(restored), "limit", at_least=1)
-    yield Row("checkpoint_pause", plan.state_bytes, pause, "ms", [5] * len(pause), "limit", at_most=1,
-              more={"call_p50_us": statistics.median(quiet)})
+    pauses.sort()
+    yield Row("checkpoint_taken", plan.state_bytes, taken, "MB/s", [400], "limit", at_least=1)
+    yield Row("checkpoint_restored", plan.state_bytes, restored, "MB/s", [500], "limit", at_least=1)
+    yield Row("checkpoint_pause_p99", plan.state_bytes, [pauses[len(pauses) * 99 // 100]], "ms", [5], "limit", at_most=1,
+              more={"p50_ms": statistics.median(pauses), "checkpoints": len(pauses), "call_p50_us": statistics.median(quiet)})
 
 
 ALL = {f.__name__: f for f in (checkpoint, standbys, standby_checkpoint, standby_join)}
