@@ -1,5 +1,6 @@
 """One function per benchmark. Each yields rows for report.py, and interleaves ours with its yardstick."""
 
+import contextlib
 import json
 import os
 import statistics
@@ -84,17 +85,6 @@ def rates(plan, pair, tallies):
     return per_second
 
 
-def measure_flow(plan, size, roles=("source", "sink"), content=None, others=0):
-    with flow_pair(plan, size, roles, content=content, others=others) as pair:
-        for one in pair.others:
-            one.start()
-        for one in pair.others:
-            one.wait_live()
-        tallies = [i.tally for i, role in ((pair.a, roles[0]), (pair.b, roles[1])) if role != "source"]
-        wait_flow(plan, pair, tallies)
-        return rates(plan, pair, tallies)
-
-
 def warm_up_by_bytes(plan, pair, size):
     """Until the log of B uses its own old segments anew, as that of a service that runs for long; returns the rate of the
     beginning, when each byte goes to a place of the disk that was not written before."""
@@ -110,54 +100,76 @@ def warm_up_by_bytes(plan, pair, size):
         time.sleep(0.05)
 
 
+def hold(pair, held):
+    """Stops what flows in a pair, or lets it go on."""
+    for one in (pair.a, *pair.others, pair.b):
+        if one.tally is not None:
+            one.tally.hold(held)
+
+
+def beside_bare_path(plan, name, size, at_least, content=None):
+    bare, ours, committed = [], [], []
+    with flow_pair(plan, size, content=content) as pair:
+        young = warm_up_by_bytes(plan, pair, size)
+        for _ in range(plan.rounds):
+            hold(pair, True)
+            bare.append(plan.bare_path(size)["messages_per_second"])
+            hold(pair, False)
+            time.sleep(plan.warm_up)
+            flow = rates(plan, pair, [pair.b.tally])
+            ours.append(flow["received"])
+            committed.append(flow["committed"])
+    remove(f"{plan.disk}/semper-bench-bare")
+    return Row(name, size, ours, "messages/s", bare, "bare path", at_least=at_least,
+               more={"committed": statistics.median(committed), "young": young})
+
+
 def oneway(plan):
     """Messages a second from immortal to immortal, beside the bare path."""
     for size in plan.sizes:
-        bare, ours, committed = [], [], []
-        with flow_pair(plan, size) as pair:
-            young = warm_up_by_bytes(plan, pair, size)
-            for _ in range(plan.rounds):
-                pair.a.tally.hold(True)
-                bare.append(plan.bare_path(size)["messages_per_second"])
-                pair.a.tally.hold(False)
-                time.sleep(plan.warm_up)
-                flow = rates(plan, pair, [pair.b.tally])
-                ours.append(flow["received"])
-                committed.append(flow["committed"])
-        yield Row("oneway", size, ours, "messages/s", bare, "bare path", at_least=0.5,
-                  more={"committed": statistics.median(committed), "young": young})
-    remove(f"{plan.disk}/semper-bench-bare")
+        yield beside_bare_path(plan, "oneway", size, 0.5)
 
 
-def twoway(plan):
-    """Both directions at once: the sum, beside one direction alone."""
-    for size in (16,) if plan.quick else (16, 1024):
-        one, both = [], []
+def typed(plan):
+    """One way with protobuf messages of 16 B and typed handlers, beside the bare path."""
+    yield beside_bare_path(plan, "typed", 16, 0.12, "typed")
+
+
+def in_turns(plan, pairs, size, sinks=lambda pair: [pair.b]):
+    """Messages a second that the sinks of each pair received, by rounds; the other pairs rest meanwhile."""
+    per_second = [[] for _ in pairs]
+    with contextlib.ExitStack() as stack:
+        for pair in pairs:
+            stack.enter_context(pair)
+            for one in pair.others:
+                one.start()
+            for one in pair.others:
+                one.wait_live()
+            warm_up_by_bytes(plan, pair, size)
+            hold(pair, True)
         for _ in range(plan.rounds):
-            one.append(measure_flow(plan, size)["received"])
-            both.append(measure_flow(plan, size, ("both", "both"))["received"])
-        yield Row("twoway", size, both, "messages/s", one, "one way", at_least=0.8)
+            for pair, values in zip(pairs, per_second):
+                hold(pair, False)
+                time.sleep(plan.warm_up)
+                values.append(rates(plan, pair, [one.tally for one in sinks(pair)])["received"])
+                hold(pair, True)
+    return per_second
 
 
 def mix(plan):
     """One way with 37 B, 8 B to 4 KiB mixed, incompressible bytes, three sources: beside messages of one even size."""
     for name, size, even, more in (("odd", 37, 40, {}), ("mixed", MIXED_MEAN, MIXED_MEAN, {"content": "mixed"}),
                                    ("random", 1024, 1024, {"content": "random"}), ("three_sources", 16, 16, {"others": 2})):
-        yardstick, ours = [], []
-        for _ in range(plan.rounds):
-            yardstick.append(measure_flow(plan, even)["received"])
-            ours.append(measure_flow(plan, size, **more)["received"])
+        yardstick, ours = in_turns(plan, [flow_pair(plan, even), flow_pair(plan, size, **more)], size)
         yield Row(f"mix_{name}", size, ours, "messages/s", yardstick, f"one source, {even} B, all alike", at_least=0.7)
 
 
-def typed(plan):
-    """One way with protobuf messages of 16 B and typed handlers, beside the bare path."""
-    bare, ours = [], []
-    for _ in range(plan.rounds):
-        bare.append(plan.bare_path(16)["messages_per_second"])
-        ours.append(measure_flow(plan, 16, content="typed")["received"])
-    yield Row("typed", 16, ours, "messages/s", bare, "bare path", at_least=0.12)
-    remove(f"{plan.disk}/semper-bench-bare")
+def twoway(plan):
+    """Both directions at once: the sum, beside one direction alone."""
+    for size in (16,) if plan.quick else (16, 1024):
+        one, both = in_turns(plan, [flow_pair(plan, size), flow_pair(plan, size, ("both", "both"))], size,
+                             lambda pair: [pair.a, pair.b])
+        yield Row("twoway", size, both, "messages/s", one, "one way", at_least=0.8)
 
 
 def roundtrip(plan):
@@ -250,11 +262,16 @@ def fsync(plan):
 def grpc(plan):
     """One way at 16 B beside what gRPC carries, which is neither durable nor exactly once."""
     ours, stream, unary, single = [], [], [], []
-    for _ in range(plan.rounds):
-        ours.append(measure_flow(plan, 16)["received"])
-        stream.append(plan.grpc("stream", 16)["messages_per_second"])
-        unary.append(plan.grpc("unary", 16, 64)["messages_per_second"])
-        single.append(plan.grpc("unary", 16, 1)["messages_per_second"])
+    with flow_pair(plan, 16) as pair:
+        warm_up_by_bytes(plan, pair, 16)
+        for _ in range(plan.rounds):
+            ours.append(rates(plan, pair, [pair.b.tally])["received"])
+            hold(pair, True)
+            stream.append(plan.grpc("stream", 16)["messages_per_second"])
+            unary.append(plan.grpc("unary", 16, 64)["messages_per_second"])
+            single.append(plan.grpc("unary", 16, 1)["messages_per_second"])
+            hold(pair, False)
+            time.sleep(plan.warm_up)
     yield Row("oneway_over_grpc_stream", 16, ours, "messages/s", stream, "gRPC stream", at_least=20)
     yield Row("oneway_over_grpc_unary_64", 16, ours, "messages/s", unary, "gRPC unary, 64 outstanding", at_least=300)
     yield Row("oneway_over_grpc_unary_1", 16, ours, "messages/s", single, "gRPC unary, 1 outstanding")
