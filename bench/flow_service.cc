@@ -1,16 +1,20 @@
 // The services of the benchmarks, with raw handlers and with typed ones.
 //
-//   bench_flow --role source|sink|both --tally FILE [--size B] [--to NAME] [--outputs N]
-//   [--outstanding N] bench_flow --role caller|echo --tally FILE [--size B] [--to NAME]
+//   bench_flow --role ROLE --tally FILE [--size B] [--to NAME] [--outputs N] [--outstanding N]
+//              [--state B] [--content random|mixed|typed]
 //
-// source: keeps `outstanding` impulses in its log; each makes it send `outputs` messages (at most
-// 1,000) to `to`. sink:   verifies every message and fails at the first gap, repeat or wrong byte.
-// `both` is both. caller: sends one message to `to`, and the next when the answer is there; samples
-// the time between. echo:   answers every message with its own bytes. The link to the coordinator
-// is in SEMPER_LINK. --state B makes the state of any of them B bytes larger. --content
-// random|mixed is that of Pattern, typed has protobuf messages and typed handlers. --rate N: so
-// many messages a second by the clock instead of `outstanding`; the sink samples how long each
-// impulse's messages took from when they were due until they were committed at the sink.
+// ROLE is one of
+// - source: keeps `outstanding` impulses in its log; each makes it send `outputs` messages (at most
+//   1,000) to `to`. While the runner sets a rate, it sends by the clock instead.
+// - sink: verifies every message and fails at the first gap, repeat or wrong byte; of impulses by
+//   the clock it samples how long after they were due all their messages were committed.
+// - both: is both.
+// - caller: sends one message to `to`, and the next when the answer is there; samples the time
+//   between.
+// - echo: answers every message with its own bytes.
+//
+// The link to the coordinator is in SEMPER_LINK. --state makes the state of any of them B bytes
+// larger. --content random|mixed is that of Pattern, typed has protobuf messages and handlers.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -47,7 +51,6 @@ struct Arguments {
   uint64_t state_bytes = 0;
   Content content = Content::kSame;
   bool typed = false;
-  double rate = 0;
 };
 
 // What the services below have in common: the file for the runner, messages that are told apart,
@@ -101,16 +104,13 @@ class Flow : public BenchService {
       : BenchService(arguments),
         sends_(arguments.role != "sink"),
         outputs_(std::min(arguments.outputs, kOutputsMax)),
-        outstanding_(arguments.outstanding),
-        period_nanos_(arguments.rate > 0 ? 1e9 * static_cast<double>(outputs_) / arguments.rate
-                                         : 0) {}
+        outstanding_(arguments.outstanding) {}
 
   void OnLive(const Impulses& impulses) override {
     BenchService::OnLive(impulses);
     impulses_ = impulses;
     // Ends with the process: each life of a service is one.
-    if (!sends_) return;
-    std::thread([this] { period_nanos_ > 0 ? EdgeByClock() : Edge(); }).detach();
+    if (sends_) std::thread([this] { Edge(); }).detach();
   }
 
  protected:
@@ -149,6 +149,8 @@ class Flow : public BenchService {
     for (uint64_t& number : expected_) number = reader.ReadUint64();
   }
 
+  bool flows() const { return !tally_.held() && tally_.rate() == 0; }
+
   // Each impulse that is committed makes room for the next, on the service's own thread. While the
   // runner holds the flow (a yardstick has its turn) none is made; Edge goes on afterwards.
   void Submit() {
@@ -158,28 +160,30 @@ class Flow : public BenchService {
         return;
       }
       tally_.AddImpulse();
-      if (tally_.held()) {
-        --submitted_;
-      } else {
+      if (flows()) {
         Submit();
+      } else {
+        --submitted_;
       }
     });
   }
 
   void Edge() {
     for (; !lost_; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
-      while (!tally_.held() && submitted_ < outstanding_) {
+      while (flows() && submitted_ < outstanding_) {
         ++submitted_;
         Submit();
       }
+      if (const uint64_t rate = tally_.rate(); rate != 0) ByClock(rate);
     }
   }
 
   // What is late is made up for: nobody waits for anybody.
-  void EdgeByClock() {
-    const auto begin = static_cast<double>(MonotonicNanos());
-    for (uint64_t i = 0; !lost_; ++i) {
-      const auto due = static_cast<uint64_t>(begin + static_cast<double>(i) * period_nanos_);
+  void ByClock(uint64_t rate) {
+    const double period = 1e9 * static_cast<double>(outputs_) / static_cast<double>(rate);
+    const uint64_t begin = MonotonicNanos();
+    for (uint64_t i = 0; !lost_ && !tally_.held() && tally_.rate() == rate; ++i) {
+      const uint64_t due = begin + static_cast<uint64_t>(static_cast<double>(i) * period);
       if (const uint64_t now = MonotonicNanos(); now < due) {
         std::this_thread::sleep_for(std::chrono::nanoseconds(due - now));
       }
@@ -195,7 +199,6 @@ class Flow : public BenchService {
   const bool sends_;
   const uint64_t outputs_;
   const uint64_t outstanding_;
-  const double period_nanos_;  // between impulses; 0: as fast as it goes
   std::optional<Impulses> impulses_;
   std::atomic<uint64_t> submitted_{0};  // and not answered
   std::atomic<bool> lost_{false};       // the link: this life ends
@@ -328,7 +331,6 @@ Arguments Parse(int argc, char** argv) {
     if (flag == "--outputs") arguments.outputs = number();
     if (flag == "--outstanding") arguments.outstanding = number();
     if (flag == "--state") arguments.state_bytes = number();
-    if (flag == "--rate") arguments.rate = std::strtod(value, nullptr);
     if (flag == "--content") {
       arguments.typed = std::string(value) == "typed";
       if (std::string(value) == "random") arguments.content = Content::kRandom;

@@ -4,7 +4,7 @@ import statistics
 import time
 
 from immortals import BenchError, Pair
-from measures import rates, wait_flow
+from measures import rates, warm_up_by_bytes
 from plot import Series, write_svg
 from report import Row
 
@@ -14,21 +14,21 @@ OUTSTANDING = 256             # impulses, for the peak
 PARTS = (50, 99)
 
 
-def loaded_pair(plan, size, rate=0):
+def loaded_pair(plan, size):
     flow = ["--size", str(size), "--outputs", str(min(1000, BYTES_PER_INPUT // size)), "--outstanding", str(OUTSTANDING)]
-    return Pair(plan.binaries, plan.disk, ["--role", "source", *flow, "--rate", f"{rate:.3f}"], ["--role", "sink", *flow])
+    return Pair(plan.binaries, plan.disk, ["--role", "source", *flow], ["--role", "sink", *flow])
 
 
-def at_rate(plan, size, rate):
-    """Messages a second that were received, and the sorted latencies in us."""
-    with loaded_pair(plan, size, rate) as pair:
-        wait_flow(plan, pair, [pair.b.tally])
-        first = pair.b.tally.read()["samples"]
-        received = rates(plan, pair, [pair.b.tally])["received"]
-        micros = sorted(ns / 1000 for ns in pair.b.tally.samples(first))
-        if not micros:
-            raise BenchError(f"nothing was committed at {rate:.0f} messages/s")
-        return received, micros
+def at_rate(plan, pair, rate):
+    """Messages a second that were received, and the sorted latencies in us. 0: the peak, and nothing."""
+    pair.a.tally.set_rate(rate)
+    time.sleep(plan.warm_up)
+    first = pair.b.tally.read()["samples"]
+    received = rates(plan, pair, [pair.b.tally])["received"]
+    micros = sorted(ns / 1000 for ns in pair.b.tally.samples(first))
+    if rate and not micros:
+        raise BenchError(f"nothing was committed at {rate:.0f} messages/s")
+    return received, micros
 
 
 def load(plan):
@@ -36,15 +36,15 @@ def load(plan):
     series = []
     for size in (16,) if plan.quick else (16, 1024):
         peak, received, micros = [], {s: [] for s in SHARES}, {(s, p): [] for s in SHARES for p in PARTS}
-        for _ in range(plan.rounds):
-            with loaded_pair(plan, size) as pair:
-                wait_flow(plan, pair, [pair.b.tally])
-                peak.append(rates(plan, pair, [pair.b.tally])["received"])
-            for share in SHARES:
-                rate, latencies = at_rate(plan, size, peak[-1] * share / 100)
-                received[share].append(rate)
-                for part in PARTS:
-                    micros[share, part].append(latencies[len(latencies) * part // 100])
+        with loaded_pair(plan, size) as pair:
+            warm_up_by_bytes(plan, pair, size)
+            for _ in range(plan.rounds):
+                peak.append(at_rate(plan, pair, 0)[0])
+                for share in SHARES:
+                    rate, latencies = at_rate(plan, pair, peak[-1] * share / 100)
+                    received[share].append(rate)
+                    for part in PARTS:
+                        micros[share, part].append(latencies[len(latencies) * part // 100])
         for share in SHARES:
             yield Row(f"load_{share}", size, received[share], "messages/s", [p * share / 100 for p in peak], "offered", at_least=0.95)
             for part in PARTS:

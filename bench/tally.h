@@ -6,7 +6,7 @@
 //   1 received: messages           6 first_nanos: of the first message
 //   2 committed: of `received`     7 samples: how many (32 bits each, ns, from byte 4096 on)
 //   3 impulses: committed          8 hold: set by the runner, stops the flow
-//   4 violations: messages that were not the expected ones
+//   4 violations: wrong messages   9 rate: set by the runner, messages a second; 0: no clock
 #pragma once
 
 #include <fcntl.h>
@@ -54,6 +54,7 @@ class Tally {
   }
   void SetCommitted(uint64_t messages) { Set(2, messages); }
   bool held() const { return words_[8].load(std::memory_order_relaxed) != 0; }
+  uint64_t rate() const { return words_[9].load(std::memory_order_relaxed); }
   void AddImpulse() { Set(3, words_[3].load(std::memory_order_relaxed) + 1); }
   void AddViolation() { Set(4, words_[4].load(std::memory_order_relaxed) + 1); }
   void AddSample(uint64_t nanos) {

@@ -6,6 +6,7 @@ import struct
 
 HEADER_BYTES = 4096
 HOLD_WORD = 8
+RATE_WORD = 9
 WORDS = ("live", "received", "committed", "impulses", "violations", "live_nanos", "first_nanos", "samples")
 
 
@@ -26,6 +27,10 @@ class Tally:
     def hold(self, held):
         """Stops the flow, or lets it go on."""
         struct.pack_into("<Q", self._map, 8 * HOLD_WORD, int(held))
+
+    def set_rate(self, messages_per_second):
+        """Of a source, by the clock; 0: as fast as it goes."""
+        struct.pack_into("<Q", self._map, 8 * RATE_WORD, int(messages_per_second))
 
     def samples(self, first=0):
         """Nanoseconds, in the order in which they were taken, from number `first` on."""
