@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from immortals import BenchError, cpu_seconds, wait_until
-from measures import flow_pair, wait_flow
+from measures import flow_pair
 from report import Row
 
 SIZE = 16
@@ -15,14 +15,15 @@ YOUNG_BYTES = 1 << 20
 YOUNG_SECONDS = 10  # of running, before which nothing counts as old
 
 
-def nanos_per_message(plan, pair):
+def nanos_per_message(plan, pair, seconds=None):
     """CPU of B's coordinator while it receives."""
+    seconds = seconds or plan.seconds
     before, first = cpu_seconds(pair.b.sidecar.pid), pair.b.tally.read()["received"]
-    time.sleep(plan.seconds)
+    time.sleep(seconds)
     pair.check()
     messages = pair.b.tally.read()["received"] - first
     if messages == 0:
-        raise BenchError(f"no message arrived in {plan.seconds} s")
+        raise BenchError(f"no message arrived in {seconds} s")
     return (cpu_seconds(pair.b.sidecar.pid) - before) * 1e9 / messages
 
 
@@ -60,25 +61,30 @@ def peers(plan):
         yield Row(f"growth_peers_{number}", SIZE, many, "ns/message", one, "1 peer", at_most=FLAT)
 
 
+def young_log(plan):
+    """Of a log that begins: by the clock until a megabyte is logged, then as fast as it goes."""
+    with flow_pair(plan, SIZE) as pair:
+        pair.a.tally.set_rate(YOUNG_BYTES / SIZE / 2)
+        wait_until(lambda: pair.b.tally.read()["received"] * SIZE >= YOUNG_BYTES, 60, "a megabyte", pair.check)
+        pair.a.tally.set_rate(0)
+        return nanos_per_message(plan, pair, min(1, plan.seconds))
+
+
 def growth(plan):
     """CPU of a coordinator per message as peers grow to 1,000, the log to --grow-bytes (5 GB), time to --grow-seconds (60)."""
     yield from peers(plan)
+    young = [young_log(plan) for _ in range(plan.rounds)]
     with flow_pair(plan, SIZE) as pair:
-        began, first = time.monotonic(), pair.b.tally.read()["received"]
-
-        def logged():
-            pair.check()
-            return (pair.b.tally.read()["received"] - first) * SIZE
+        began, tally = time.monotonic(), pair.b.tally
 
         def measured(ready, limit_s, what):
-            wait_until(ready, limit_s, what)
+            wait_until(ready, limit_s, what, pair.check)
             return [nanos_per_message(plan, pair) for _ in range(plan.rounds)]
-        wait_flow(plan, pair, [pair.b.tally])
-        young = measured(lambda: logged() >= YOUNG_BYTES, 60, "a megabyte")
         settled = measured(lambda: time.monotonic() - began >= min(YOUNG_SECONDS, plan.grow_seconds), 60, "10 s")
-        grown = measured(lambda: logged() >= plan.grow_bytes, 3600, f"a log of {plan.grow_bytes} bytes")
+        grown = measured(lambda: tally.read()["received"] * SIZE >= plan.grow_bytes, 3600, f"a log of {plan.grow_bytes} bytes")
+        logged = tally.read()["received"] * SIZE
         old = measured(lambda: time.monotonic() - began >= plan.grow_seconds, 2 * plan.grow_seconds, "its age")
-        yield Row("growth_log", SIZE, grown, "ns/message", young, "1 MB logged", at_most=FLAT, more={"bytes": logged()})
+        yield Row("growth_log", SIZE, grown, "ns/message", young, "1 MB logged", at_most=FLAT, more={"bytes": logged})
         yield Row("growth_time", SIZE, old, "ns/message", settled, "after 10 s", at_most=FLAT,
                   more={"seconds": time.monotonic() - began})
 
