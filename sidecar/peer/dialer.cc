@@ -218,7 +218,7 @@ void Dialer::Link::OnWelcome(OutboundConnection& connection, const v1::PeerWelco
     kept->Close();
     return OnEnded(connection, reason, nullptr);
   }
-  Adopt(connection.shared_from_this(), welcome);
+  Adopt(std::static_pointer_cast<OutboundConnection>(connection.shared_from_this()), welcome);
 }
 
 void Dialer::Link::Adopt(std::shared_ptr<OutboundConnection> connection,
