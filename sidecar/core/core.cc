@@ -79,7 +79,9 @@ void Core::OnClaimed(const absl::Status& claimed) {
 void Core::OnSealed(const absl::Status& sealed) {
   if (phase_ != Phase::kSealing) return;
   if (!sealed.ok()) {
-    return StopBecause(absl::IsDataLoss(sealed) ? StopReason::kDamage : StopReason::kUnknownState,
+    return StopBecause(absl::IsDataLoss(sealed)  ? StopReason::kDamage
+                       : absl::IsAborted(sealed) ? StopReason::kLostLock
+                                                 : StopReason::kUnknownState,
                        sealed);
   }
   // The seal is batch 0: durable now, and nothing happens before it is committed.
@@ -95,9 +97,9 @@ void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
     const absl::Status& why = recovered.status();
     // The log is sound, but does not continue what was followed: join it anew.
     const bool elsewhere = followed_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
-    return StopBecause(absl::IsDataLoss(why) ? StopReason::kDamage
-                       : elsewhere           ? StopReason::kLostLock
-                                             : StopReason::kUnknownState,
+    return StopBecause(absl::IsDataLoss(why)               ? StopReason::kDamage
+                       : elsewhere || absl::IsAborted(why) ? StopReason::kLostLock
+                                                           : StopReason::kUnknownState,
                        why);
   }
   if (followed_) {

@@ -256,6 +256,7 @@ void Coordinator::TakeOver(Epoch epoch) {
       Lane::kLogWriter,
       [this, result, log_options, epoch, random = loop_.Random(), known = follower_.KnownPlace()] {
         *result = TakeOverLog(disk_, log_options, epoch, nonce_, random, known);
+        if (!result->ok()) *result = UnlessDeposed(disk_, dir_, epoch, result->status());
       },
       [this, result] { OnTakenOver(std::move(*result)); });
 }
@@ -300,6 +301,7 @@ void Coordinator::Recover(bool hot) {
        state = hot ? core_->state() : core::ReplicatedState()] {
         *result = hot ? RecoverFollowed(disk_, dir_, epoch, follower_, state, sealed_index_)
                       : RecoverLog(disk_, dir_, epoch, genesis_.incarnation, sealed_index_);
+        if (!result->ok()) *result = UnlessDeposed(disk_, dir_, epoch, result->status());
       },
       [this, result, hot] { OnRecoveredLog(std::move(*result), hot); });
 }

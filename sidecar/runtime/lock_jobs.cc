@@ -69,6 +69,15 @@ absl::StatusOr<Epoch> ReadNewestClaim(Disk& disk, const std::string& dir) {
                    "the place of each, or restore the directory from a backup"));
 }
 
+absl::Status UnlessDeposed(Disk& disk, const std::string& dir, Epoch epoch,
+                           const absl::Status& found) {
+  if (found.ok()) return found;
+  const absl::StatusOr<Epoch> newest = log::NewestClaim(disk, dir);
+  if (!newest.ok() || *newest <= epoch) return found;
+  return absl::AbortedError(
+      absl::StrCat("epoch ", Raw(*newest), " was claimed while epoch ", Raw(epoch), " took over"));
+}
+
 absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, Epoch epoch,
                                       uint64_t nonce, uint64_t random, const log::LogPlace& known) {
   absl::StatusOr<log::Tail> tail = log::ReadTail(

@@ -62,6 +62,11 @@ absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options
                                       uint64_t nonce, uint64_t random,
                                       const log::LogPlace& known = {});
 
+// What a take-over of `epoch` ran into. ABORTED: somebody has claimed a newer epoch, and may have
+// removed what was being read; nothing else is said of it then (docs/adr/0005).
+absl::Status UnlessDeposed(Disk& disk, const std::string& dir, core::Epoch epoch,
+                           const absl::Status& found);
+
 // What the log takes on its volume, for status; zeroes where it cannot be told.
 struct LogSize {
   uint64_t segments = 0;

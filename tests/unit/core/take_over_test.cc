@@ -69,6 +69,15 @@ TEST_F(TakeOver, OfADamagedLogStopsWithDamage) {
   EXPECT_THAT(Effects(), ElementsAre("stop: damage"));
 }
 
+TEST_F(TakeOver, OfWhoWasDeposedMeanwhileIsNoDamage) {
+  core_.Start();
+  core_.OnClaimsRead(Epoch{0});
+  core_.OnClaimed(absl::OkStatus());
+  Effects();
+  core_.OnSealed(absl::AbortedError("epoch 3 was claimed"));
+  EXPECT_THAT(Effects(), ElementsAre("stop: lost lock"));
+}
+
 using Drain = CoreTest;
 
 TEST_F(Drain, StopsOnceEverythingAdmittedIsCommitted) {

@@ -54,5 +54,13 @@ TEST_F(RecoverLogTest, RefusesALogThatEndsBeforeItsSealSays) {
   EXPECT_TRUE(absl::IsDataLoss(Recover(2).status()));
 }
 
+TEST_F(RecoverLogTest, IsNoDamageOfALogThatANewerEpochHasChanged) {
+  const absl::Status damage = absl::DataLossError("segment 0 is missing");
+  EXPECT_EQ(UnlessDeposed(disk_, kDir, kEpoch, damage), damage);
+  ASSERT_TRUE(log::CreateClaim(disk_, kDir, kEpoch + 1, {.nonce = 6}).ok());
+  EXPECT_TRUE(absl::IsAborted(UnlessDeposed(disk_, kDir, kEpoch, damage)));
+  EXPECT_TRUE(UnlessDeposed(disk_, kDir, kEpoch, absl::OkStatus()).ok());
+}
+
 }  // namespace
 }  // namespace semper::runtime
