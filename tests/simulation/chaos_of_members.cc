@@ -178,8 +178,11 @@ void World::WatchCutOff() {
     scheduler_.Trace("leader cut off from everybody", leader->name());
     Count(Situation::kLeaderCutFromEverybody);
   }
-  // Again and again: what was planned before may heal the network.
+  // Again and again: what was planned before may heal the network, or put a standby to sleep.
   const std::string& machine = cut_off_->member->machine();
+  for (auto& member : cut_off_->immortal->members()) {
+    if (member.get() != cut_off_->member) member->EndSleepers(kSecond);
+  }
   for (const std::string& other : MachinesBut(machine)) network_.Partition(machine, other);
   if (leader != nullptr && leader != cut_off_->member) {
     Count(Situation::kCutOffLeaderReplaced);
