@@ -1,6 +1,7 @@
 #include "sidecar/log/retention.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -68,12 +69,16 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
                "truncation by epoch ", Raw(own), " with a history that does not end in it");
   Segments plan;
   bool stays = false;
+  std::pair<core::Epoch, uint64_t> kept;  // the owner of the last one that stays and counts
   for (auto s = segments.begin(); s != segments.end(); ++s) {
     // Perhaps it can be read the next time: what is behind it must not go before it, or history has
     // a hole.
     if (s->epoch > own || !s->problem.empty()) break;
     if (!Counts(history, *s)) {
-      if (s->epoch < own) plan.push_back(*s);
+      // A deposed writer that sleeps may still begin a segment behind it: where others of its epoch
+      // stay, that would be a hole.
+      const bool behind_one = s->epoch == kept.first && s->nonce == kept.second;
+      if (s->epoch < own && !behind_one) plan.push_back(*s);
       continue;
     }
     const auto next = std::find_if(s + 1, segments.end(), [&](const SegmentInfo& later) {
@@ -82,7 +87,11 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
     // Once one stays all behind it stay, or history has a hole.
     stays =
         stays || next == segments.end() || !next->problem.empty() || next->next_index > oldest + 1;
-    if (!stays) plan.push_back(*s);
+    if (stays) {
+      kept = {s->epoch, s->nonce};
+    } else {
+      plan.push_back(*s);
+    }
   }
   return plan;
 }

@@ -39,8 +39,9 @@ absl::StatusOr<std::vector<SegmentInfo>> ListSegments(Disk& disk, const std::str
 
 // Pure: the segments that can go when the oldest kept checkpoint is at `oldest`, in the order of
 // removal: all their inputs are <= oldest, and they are of epochs below `own` or closed segments of
-// `own`; with them what void epochs and unused spares of older epochs left. Requires that `own` is
-// the newest range of `history` (its seal, which must be committed, says what is void).
+// `own`; with them what void epochs left, and unused spares and ends that do not count of older
+// epochs of which nothing stays. Requires that `own` is the newest range of `history` (its seal,
+// which must be committed, says what is void).
 std::vector<SegmentInfo> PlanTruncation(const std::vector<SegmentInfo>& segments,
                                         const History& history, core::Epoch own,
                                         core::Index oldest);
