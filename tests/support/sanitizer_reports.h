@@ -18,8 +18,9 @@ inline constexpr char kSanitizerReportName[] = "sanitizer";
 inline void SendSanitizerReportsTo(const std::string& directory) {
   for (const char* name : {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
     const char* const usual = std::getenv(name);
-    const std::string options = usual == nullptr ? "" : std::string(usual) + ":";
-    setenv(name, (options + "log_path=" + directory + "/" + kSanitizerReportName).c_str(), 1);
+    std::string options = usual == nullptr ? "" : std::string(usual) + ":";
+    options.append("log_path=").append(directory).append("/").append(kSanitizerReportName);
+    setenv(name, options.c_str(), 1);
   }
 }
 
