@@ -36,18 +36,20 @@ class Coordinator::WriteJob : public Job {
     // After the sync has returned, so it covers the unit (ADR 0008).
     if (status_.ok() && owner_.options_.profile == log::Profile::kLocal)
       looked_up_ = log::LookUp(owner_.disk_, owner_.dir_, owner_.writer_->range().epoch);
+    wants_spare_ = owner_.writer_->WantsSpare();
   }
   void Done() override {
     // The core may run this job anew at once.
     const absl::Status written = std::move(status_);
     const auto looked_up = std::move(looked_up_);
-    owner_.OnUnitWritten(written, looked_up);
+    owner_.OnUnitWritten(written, looked_up, wants_spare_);
   }
 
  private:
   Coordinator& owner_;
   absl::Status status_;
   std::optional<absl::StatusOr<Epoch>> looked_up_;
+  bool wants_spare_ = false;
 };
 
 class Coordinator::LookUpJob : public Job {
@@ -421,7 +423,8 @@ void Coordinator::WriteUnit(Epoch epoch, Batch batch, uint64_t durable, uint64_t
 }
 
 void Coordinator::OnUnitWritten(const absl::Status& written,
-                                const std::optional<absl::StatusOr<Epoch>>& looked_up) {
+                                const std::optional<absl::StatusOr<Epoch>>& looked_up,
+                                bool wants_spare) {
   ++counters_.syncs;
   sync_histogram_.Record(loop_.Monotonic() - write_began_);
   Touch();
@@ -429,7 +432,7 @@ void Coordinator::OnUnitWritten(const absl::Status& written,
   core_->OnUnitDurable(written);
   fresh_look_up_ = false;
   if (std::exchange(takes_fresh_look_up_, false) && !stopped_) OnLookedUp(*looked_up);
-  if (stopped_ || spare_running_ || !writer_->WantsSpare()) return;
+  if (stopped_ || spare_running_ || !wants_spare) return;
   spare_running_ = true;
   auto result = std::make_shared<std::pair<absl::Status, LogSize>>();
   Run(

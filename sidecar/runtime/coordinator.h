@@ -210,7 +210,7 @@ class Coordinator : private core::EffectSink,
   void ReportLateCheckpoint(const std::string& member, std::chrono::nanoseconds limit);
   void AdoptCheckpoint(const std::string& member, const v1::MemberState& state);
   void OnUnitWritten(const absl::Status& written,
-                     const std::optional<absl::StatusOr<core::Epoch>>& looked_up);
+                     const std::optional<absl::StatusOr<core::Epoch>>& looked_up, bool wants_spare);
   void OnLookedUp(const absl::StatusOr<core::Epoch>& newest);
   void Touch();  // an event has come: the round's end is the core's
   void EndOfRound();
