@@ -293,7 +293,6 @@ void Checkpointer::Work() {
 }
 
 void Checkpointer::Done() {
-  busy_ = false;
   for (const Operation& operation : running_) {
     if (operation.kind == Operation::kChunk) backlog_bytes_ -= operation.bytes.size();
   }
@@ -304,6 +303,8 @@ void Checkpointer::Done() {
   if (current && status_.ok() && ready_) handler_.OnCheckpointReady();
   if (current && status_.ok() && Raw(published_) != 0)
     handler_.OnCheckpointPublished(published_, published_bytes_);
+  // Not before: what the handler adds would run at once, and change what is read above.
+  busy_ = false;
   RunWhenIdle();
 }
 
