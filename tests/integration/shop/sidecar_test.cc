@@ -81,16 +81,17 @@ class SidecarTest : public WorkDirTest {
     for (size_t at = 0; (at = log.find("the service is live", at)) != log.npos; ++at) ++lives;
     return lives;
   }
-  // Has any other process the numbers open?
+  // Has any thread of another process the numbers open? One that ends may outlive its first thread.
   bool IsRead() const {
     std::error_code error;
     for (const auto& process : std::filesystem::directory_iterator("/proc")) {
       const std::string pid = process.path().filename();
       if (std::isdigit(pid[0]) == 0 || pid == std::to_string(getpid())) continue;
-      const auto files = std::filesystem::directory_iterator(process.path() / "fd", error);
-      if (error) continue;  // not a process, or none any more
-      for (const auto& file : files) {
-        if (std::filesystem::read_symlink(file.path(), error) == File("numbers")) return true;
+      for (const auto& thread :
+           std::filesystem::directory_iterator(process.path() / "task", error)) {
+        for (const auto& file : std::filesystem::directory_iterator(thread.path() / "fd", error)) {
+          if (std::filesystem::read_symlink(file.path(), error) == File("numbers")) return true;
+        }
       }
     }
     return false;
