@@ -8,6 +8,15 @@
 #include "base/check.h"
 
 namespace semper::core {
+namespace {
+
+// Why a take-over that fails like this stops: ABORTED is a newer claim.
+StopReason ReasonOf(const absl::Status& why) {
+  if (absl::IsDataLoss(why)) return StopReason::kDamage;
+  return absl::IsAborted(why) ? StopReason::kLostLock : StopReason::kUnknownState;
+}
+
+}  // namespace
 
 Core::Core(CoreOptions options, BufferPool& pool, EffectSink& sink)
     : options_(std::move(options)),
@@ -79,10 +88,7 @@ void Core::OnClaimed(const absl::Status& claimed) {
 void Core::OnSealed(const absl::Status& sealed) {
   if (phase_ != Phase::kSealing) return;
   if (!sealed.ok()) {
-    return StopBecause(absl::IsDataLoss(sealed)  ? StopReason::kDamage
-                       : absl::IsAborted(sealed) ? StopReason::kLostLock
-                                                 : StopReason::kUnknownState,
-                       sealed);
+    return StopBecause(ReasonOf(sealed), sealed);
   }
   // The seal is batch 0: durable now, and nothing happens before it is committed.
   durable_batches_ = 1;
@@ -97,10 +103,7 @@ void Core::OnRecovered(absl::StatusOr<Recovered> recovered) {
     const absl::Status& why = recovered.status();
     // The log is sound, but does not continue what was followed: join it anew.
     const bool elsewhere = followed_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
-    return StopBecause(absl::IsDataLoss(why)               ? StopReason::kDamage
-                       : elsewhere || absl::IsAborted(why) ? StopReason::kLostLock
-                                                           : StopReason::kUnknownState,
-                       why);
+    return StopBecause(elsewhere ? StopReason::kLostLock : ReasonOf(why), why);
   }
   if (followed_) {
     state_ = std::move(recovered->state);

@@ -1,7 +1,6 @@
 #include "sidecar/log/retention.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -69,15 +68,15 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
                "truncation by epoch ", Raw(own), " with a history that does not end in it");
   Segments plan;
   bool stays = false;
-  std::pair<core::Epoch, uint64_t> kept;  // the owner of the last one that stays and counts
   for (auto s = segments.begin(); s != segments.end(); ++s) {
     // Perhaps it can be read the next time: what is behind it must not go before it, or history has
     // a hole.
     if (s->epoch > own || !s->problem.empty()) break;
     if (!Counts(history, *s)) {
-      // A deposed writer that sleeps may still begin a segment behind it: where others of its epoch
-      // stay, that would be a hole.
-      const bool behind_one = s->epoch == kept.first && s->nonce == kept.second;
+      // A deposed writer that sleeps may still begin a segment behind it, which would be a hole
+      // where others of its epoch stay: those that count come first, and the last of them has just
+      // been looked at.
+      const bool behind_one = stays && FindRange(history, *s) != nullptr;
       if (s->epoch < own && !behind_one) plan.push_back(*s);
       continue;
     }
@@ -87,11 +86,7 @@ Segments PlanTruncation(const Segments& segments, const History& history, core::
     // Once one stays all behind it stay, or history has a hole.
     stays =
         stays || next == segments.end() || !next->problem.empty() || next->next_index > oldest + 1;
-    if (stays) {
-      kept = {s->epoch, s->nonce};
-    } else {
-      plan.push_back(*s);
-    }
+    if (!stays) plan.push_back(*s);
   }
   return plan;
 }

@@ -64,6 +64,27 @@ class CheckpointerTest : public SmallLog {
   Checkpointer checkpointer_{disk_, executor_, pool_, handler_};
 };
 
+// As the coordinator does: publishes what is ready, from within the callback.
+class PublishingHandler : public IdleHandler {
+ public:
+  void OnCheckpointReady() override { checkpointer_->Publish(core::Index{1}); }
+  void OnCheckpointPublished(core::Index index, uint64_t) override { told_.push_back(index); }
+
+  Checkpointer* checkpointer_ = nullptr;
+  std::vector<core::Index> told_;
+};
+
+TEST_F(CheckpointerTest, TellsOnceWhatIsPublishedFromACallback) {
+  Append();
+  PublishingHandler handler;
+  Checkpointer checkpointer(disk_, executor_, pool_, handler);
+  handler.checkpointer_ = &checkpointer;
+  checkpointer.SetPlace({.dir = kDir, .epoch = kEpoch, .history = ReadHistory(), .reuse = {}});
+  checkpointer.Begin(Header(1), {}, ledger_, 1);
+  checkpointer.End();
+  EXPECT_EQ(handler.told_, std::vector<core::Index>{core::Index{1}});
+}
+
 TEST_F(CheckpointerTest, RemovesNothingBeforeThereAreTwoCheckpoints) {
   for (int i = 0; i < 6; ++i) Append();
   Take(5);
