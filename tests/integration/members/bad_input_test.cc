@@ -33,9 +33,19 @@ class BadInputTest : public CounterTest {
       EXPECT_THAT(Status(key), HasSubstr("Put an empty file in the place of each"));
     }
   }
+  // `b` leads epoch 2, and a follows it.
+  void StartBothInEpochTwo() {
+    StartBoth();
+    ASSERT_TRUE(WaitForStanding("b", Standing::kReady)) << ReadyText("b");
+    Kill("a");
+    ASSERT_TRUE(WaitForStanding("b", Standing::kLeads)) << Log("b");
+    Start("a");
+    ASSERT_TRUE(WaitForStanding("a", Standing::kReady)) << ReadyText("a");
+    ASSERT_TRUE(Add("b")) << Log("b");
+  }
   // After the remedy, started again: nothing that was counted is lost.
   void ExpectThatBothCountOn() {
-    for (auto& [key, member] : members_) member.process->Kill();
+    for (const char* key : {"a", "b"}) Kill(key);
     Start("a");
     ASSERT_TRUE(WaitForStanding("a", Standing::kLeads)) << Log("a");
     Start("b");
@@ -94,6 +104,32 @@ TEST_F(BadInputTest, ADeletedClaimStopsEverybodyUntilItIsPutBack) {
   std::ofstream(Claim(1)).flush();
   ExpectThatBothCountOn();
   EXPECT_TRUE(std::filesystem::exists(Claim(2)));
+}
+
+constexpr char kGapAtOne[] =
+    "/claims/0 lists 1 claims from 2 to 2, but claims have no gaps and begin with 1";
+
+TEST_F(BadInputTest, ADeletedOlderClaimStopsEverybodyUntilItIsPutBack) {
+  StartBothInEpochTwo();
+  std::filesystem::remove(Claim(1));
+  ExpectRefusals(kGapAtOne);
+  EXPECT_THAT(Log("b"), HasSubstr("begins anew: the look-up of claims failed"));
+  EXPECT_FALSE(std::filesystem::exists(Claim(3)));  // nobody leads
+  std::ofstream(Claim(1)).flush();
+  ExpectThatBothCountOn();
+  EXPECT_TRUE(std::filesystem::exists(Claim(3)));
+}
+
+TEST_F(BadInputTest, AMemberThatStartsWithoutAnOlderClaimRefusesUntilItIsPutBack) {
+  StartBothInEpochTwo();
+  for (const char* key : {"a", "b"}) Kill(key);
+  std::filesystem::remove(Claim(1));
+  for (const char* key : {"a", "b"}) Start(key);
+  ExpectRefusals(kGapAtOne);
+  EXPECT_FALSE(std::filesystem::exists(Claim(3)));
+  std::ofstream(Claim(1)).flush();
+  ExpectThatBothCountOn();
+  EXPECT_TRUE(std::filesystem::exists(Claim(3)));
 }
 
 }  // namespace

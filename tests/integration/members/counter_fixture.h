@@ -61,6 +61,13 @@ class CounterTest : public WorkDirTest {
     member.process = std::make_unique<Process>(std::move(command), member.file + ".log");
     ASSERT_TRUE(member.process->Start());
   }
+  // Until its service is gone, too, which would else take a number that is meant for the next one.
+  void Kill(const std::string& key) {
+    Process& process = *members_[key].process;
+    const pid_t service = process.Child();
+    process.Kill();
+    EXPECT_TRUE(WaitFor([&] { return service == 0 || !IsAlive(service); })) << key;
+  }
   std::string Addresses() const {
     return "127.0.0.1:" + std::to_string(members_.at("a").peer) +
            ",127.0.0.1:" + std::to_string(members_.at("b").peer);
