@@ -47,6 +47,14 @@ bool IsRefusal(core::StopReason reason, const absl::Status& why) {
          absl::IsInvalidArgument(why);
 }
 
+// Most texts say themselves what is to be done; the system's do not.
+absl::Status WithRemedy(const absl::Status& why) {
+  if (!absl::IsPermissionDenied(why)) return why;
+  return {why.code(), absl::StrCat(why.message(),
+                                   ". A member has to write there: make it writable for this user "
+                                   "(a read-only mount: mount it with rw), then start it again")};
+}
+
 // How the coordinator ended.
 struct Ending {
   core::StopReason reason{};
@@ -185,11 +193,12 @@ class CoordinatorThread {
     const bool passes = opened_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
     const bool refused = !moves_on && !led && !passes && IsRefusal(reason, why);
     opened_ = opened_ || life_->coordinator.core() != nullptr;
-    if (refused) refusal_ = std::string(why.message());
+    const absl::Status told = refused ? WithRemedy(why) : why;
+    if (refused) refusal_ = std::string(told.message());
     // Most are not stuck, but were in the middle of a write.
     std::erase_if(stuck_, [](const auto& life) { return life->executor.Ended(); });
     if (refused || draining_ || reason == StopReason::kDrained || stuck_.size() >= kStuckLivesMax)
-      return mailbox_.PostEnding({reason, why, refused});
+      return mailbox_.PostEnding({reason, told, refused});
     const std::chrono::nanoseconds now = loop_.Monotonic();
     if (reason == StopReason::kHandedOver) {
       // Not before the successor had its chance.

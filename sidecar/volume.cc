@@ -277,7 +277,8 @@ Volume FindVolume(const std::vector<Mount>& mounts, const std::string& path,
   volume.known = local || shared != nullptr;
   volume.memory = IsMemory(volume.mount.type);
   volume.profile = local ? log::Profile::kLocal : log::Profile::kShared;
-  if (Has(volume.mount, "ro")) {
+  // A local one says the other word when its disk has failed and it takes no writes any more.
+  if (Has(volume.mount, "ro") || Has(volume.mount, "emergency_ro")) {
     volume.unfit = "it is mounted read-only. Mount it with rw";
   } else if (shared != nullptr) {
     volume.unfit = shared->unfit(volume.mount);

@@ -1,7 +1,9 @@
-// A volume that hangs for one of two members: the other one leads without waiting for it, and what
-// the first one still writes afterwards counts for nothing.
+// A volume that hangs for one of two members, or takes no writes of it: the other one leads without
+// waiting for it, and what the first one still writes afterwards counts for nothing.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include <cerrno>
 #include <csignal>
 #include <sstream>
 
@@ -95,8 +97,22 @@ class HangingVolumeTest : public shop::demo::CounterTest {
     EXPECT_LE(untold, 2u);  // one of each that led
   }
 
+  // Makes the mount of `key` read-only, or ends that.
+  void SwitchWrites(const std::string& key, bool on) {
+    kill(mounts_[key]->pid(), SIGUSR1);
+    const std::string genesis = mounts_[key]->point() + "/demo/counter/genesis";
+    EXPECT_TRUE(WaitFor([&] {
+      const int fd = open(genesis.c_str(), O_WRONLY | O_CLOEXEC);
+      const bool refused = fd < 0 && errno == EROFS;
+      if (fd >= 0) close(fd);
+      return on ? fd >= 0 : refused;
+    }));
+  }
+
   std::map<std::string, std::unique_ptr<FuseMount>> mounts_;
 };
+
+using ReadOnlyMountTest = HangingVolumeTest;
 
 TEST_F(HangingVolumeTest, AnotherMemberLeadsAndNothingOfTheLateWritesCounts) {
   HangFor(seconds(SEMPER_HANGS_FOR_SECONDS));
@@ -112,6 +128,31 @@ TEST_F(HangingVolumeTest, AnotherMemberLeadsAndNothingOfTheLateWritesCounts) {
   Feed("a", 1);
   EXPECT_TRUE(WaitForTold("a", 1)) << Log("a");
   ExpectOneHistory();
+}
+
+TEST_F(ReadOnlyMountTest, OfTheLeaderLetsAnotherMemberLeadUntilThatOneIsGone) {
+  ASSERT_TRUE(Add("a")) << Log("a");
+  SwitchWrites("a", false);
+  EXPECT_TRUE(WaitForLog("a", "Read-only file system (EROFS)")) << Log("a");
+  ASSERT_TRUE(WaitForStanding("b", Standing::kLeads)) << Log("b");
+  ASSERT_TRUE(Add("b")) << Log("b");
+  EXPECT_TRUE(WaitForStanding("a", Standing::kReady)) << Log("a");  // it follows by what it reads
+  SwitchWrites("a", true);
+  Kill("b");
+  ASSERT_TRUE(WaitForStanding("a", Standing::kLeads)) << Log("a");
+  EXPECT_TRUE(Add("a")) << Log("a");
+}
+
+TEST_F(ReadOnlyMountTest, OfAStandbyIsFoundOutWhenItIsToLead) {
+  SwitchWrites("b", false);
+  ASSERT_TRUE(Add("a")) << Log("a");
+  EXPECT_EQ(StandingOf("b"), Standing::kReady) << Log("b");
+  Kill("a");
+  EXPECT_TRUE(WaitFor([&] { return ReadyText("b").starts_with("refused: "); })) << Log("b");
+  EXPECT_THAT(Status("b"), HasSubstr("(a read-only mount: mount it with rw), then start it again"));
+  Start("a", {"--log-dir=" + mounts_["a"]->point(), "--log-profile=shared"});
+  ASSERT_TRUE(WaitForStanding("a", Standing::kLeads)) << Log("a");
+  EXPECT_TRUE(Add("a")) << Log("a");
 }
 
 }  // namespace

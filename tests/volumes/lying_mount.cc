@@ -2,7 +2,8 @@
 // tell. Two mounts of one directory are two nodes of one volume: each process lies from its own
 // memory, and the kernel keeps nothing.
 //
-//   lying_mount LIE DIRECTORY MOUNTPOINT     writes "ready" when it serves; SIGTERM unmounts
+//   lying_mount LIE DIRECTORY MOUNTPOINT     writes "ready" when it serves; SIGTERM unmounts;
+//                                            SIGUSR1: takes no writes any more; again: takes them
 //
 // LIE: none
 //      listings   a directory is listed once; afterwards only what this node itself changes is seen
@@ -18,7 +19,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -34,6 +37,7 @@ enum class Lie { kNone, kListings, kExclusive, kReads };
 
 std::string backing;
 Lie lie = Lie::kNone;
+std::atomic<bool> read_only = false;
 
 // What the lies are told from. One lock is enough: this is no fast file system.
 std::mutex memory_lock;
@@ -44,6 +48,12 @@ std::map<std::string, std::string> contents;
 std::string Real(const char* path) { return backing + path; }
 std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 int Outcome(int result) { return result < 0 ? -errno : 0; }
+
+// Of a call that changes something, which is not made on a read-only mount.
+template <typename Call>
+int Change(Call call) {
+  return read_only ? -EROFS : Outcome(call());
+}
 
 // This node itself has changed what `path` is.
 void ForgetPath(const char* path) {
@@ -104,6 +114,7 @@ int ReadDir(const char* path, void* out, fuse_fill_dir_t fill, off_t, fuse_file_
 }
 
 int Create(const char* path, mode_t mode, fuse_file_info* file) {
+  if (read_only) return -EROFS;
   int flags = file->flags & ~O_DIRECT;
   if (lie == Lie::kExclusive) flags &= ~O_EXCL;
   const int fd = open(Real(path).c_str(), flags, mode);
@@ -114,6 +125,7 @@ int Create(const char* path, mode_t mode, fuse_file_info* file) {
 }
 
 int Open(const char* path, fuse_file_info* file) {
+  if (read_only && (file->flags & O_ACCMODE) != O_RDONLY) return -EROFS;
   const int fd = open(Real(path).c_str(), file->flags & ~O_DIRECT);
   if (fd < 0) return -errno;
   file->fh = static_cast<uint64_t>(fd);
@@ -142,6 +154,7 @@ int Read(const char* path, char* out, size_t size, off_t offset, fuse_file_info*
 }
 
 int Write(const char* path, const char* bytes, size_t size, off_t offset, fuse_file_info* file) {
+  if (read_only) return -EROFS;
   const ssize_t written = pwrite(static_cast<int>(file->fh), bytes, size, offset);
   if (written < 0) return -errno;
   const std::lock_guard lock(memory_lock);
@@ -151,13 +164,13 @@ int Write(const char* path, const char* bytes, size_t size, off_t offset, fuse_f
 
 int Sync(const char*, int data_only, fuse_file_info* file) {
   const int fd = static_cast<int>(file->fh);
-  return Outcome(data_only != 0 ? fdatasync(fd) : fsync(fd));
+  return Change([&] { return data_only != 0 ? fdatasync(fd) : fsync(fd); });
 }
 
 int SyncDir(const char* path, int, fuse_file_info*) {
   const int fd = open(Real(path).c_str(), O_RDONLY | O_DIRECTORY);
   if (fd < 0) return -errno;
-  const int result = Outcome(fsync(fd));
+  const int result = Change([&] { return fsync(fd); });
   close(fd);
   return result;
 }
@@ -167,40 +180,42 @@ int Release(const char*, fuse_file_info* file) {
 }
 
 int MakeDir(const char* path, mode_t mode) {
-  const int result = Outcome(mkdir(Real(path).c_str(), mode));
+  const int result = Change([&] { return mkdir(Real(path).c_str(), mode); });
   ForgetPath(path);
   return result;
 }
 
 int RemoveDir(const char* path) {
-  const int result = Outcome(rmdir(Real(path).c_str()));
+  const int result = Change([&] { return rmdir(Real(path).c_str()); });
   ForgetPath(path);
   return result;
 }
 
 int Unlink(const char* path) {
-  const int result = Outcome(unlink(Real(path).c_str()));
+  const int result = Change([&] { return unlink(Real(path).c_str()); });
   ForgetPath(path);
   return result;
 }
 
 int Rename(const char* from, const char* to, unsigned flags) {
-  const int result =
-      Outcome(renameat2(AT_FDCWD, Real(from).c_str(), AT_FDCWD, Real(to).c_str(), flags));
+  const int result = Change(
+      [&] { return renameat2(AT_FDCWD, Real(from).c_str(), AT_FDCWD, Real(to).c_str(), flags); });
   ForgetPath(from);
   ForgetPath(to);
   return result;
 }
 
 int Link(const char* from, const char* to) {
-  const int result = Outcome(link(Real(from).c_str(), Real(to).c_str()));
+  const int result = Change([&] { return link(Real(from).c_str(), Real(to).c_str()); });
   ForgetPath(to);
   return result;
 }
 
 int Truncate(const char* path, off_t size, fuse_file_info* file) {
-  const int result = Outcome(file != nullptr ? ftruncate(static_cast<int>(file->fh), size)
-                                             : truncate(Real(path).c_str(), size));
+  const int result = Change([&] {
+    return file != nullptr ? ftruncate(static_cast<int>(file->fh), size)
+                           : truncate(Real(path).c_str(), size);
+  });
   ForgetPath(path);
   return result;
 }
@@ -227,6 +242,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   backing = argv[2];
+  std::signal(SIGUSR1, [](int) { read_only = !read_only; });
   fuse_operations operations{};
   operations.init = Init;
   operations.getattr = GetAttr;

@@ -142,6 +142,7 @@ TEST(CheckShared, RefusesWhatIsKnownToBeUnfitAlsoIfAPersonNamedTheProfile) {
 TEST(CheckShared, RefusesAReadOnlyMount) {
   EXPECT_THAT(Shared("ceph", "rw", "ro,relatime").unfit, testing::HasSubstr("read-only"));
   EXPECT_THAT(Shared("ceph", "ro", "rw").unfit, testing::HasSubstr("read-only"));
+  EXPECT_THAT(Shared("ext4", "rw", "rw,abort,emergency_ro").unfit, testing::HasSubstr("read-only"));
 }
 
 TEST(CheckShared, NamesVolumeOptionsAndRemedy) {
