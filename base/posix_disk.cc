@@ -7,10 +7,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -27,7 +30,67 @@ constexpr size_t kDirectAlignment = 4096;
 constexpr size_t kBounceBytes = size_t{1} << 20;
 constexpr size_t kZeroesBytes = size_t{1} << 20;
 
+// How long it may go unnoticed that another directory was put in the place of the root.
+constexpr std::chrono::seconds kRootCheckedEvery{1};
+
 bool IsAligned(uint64_t number) { return number % kDirectAlignment == 0; }
+
+struct Descriptor {
+  explicit Descriptor(int number) : fd(number) {}
+  ~Descriptor() { close(fd); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  const int fd;
+};
+
+// What the calls that end in "at" want: `path`, from `directory()` on.
+struct Place {
+  int directory() const { return root ? root->fd : AT_FDCWD; }
+  std::shared_ptr<const Descriptor> root;
+  const char* path;
+};
+
+// The directory that paths begin with, kept open, so that a shared volume is not asked for each
+// directory on the way to it again and again. Threads: any.
+class Root {
+ public:
+  explicit Root(std::string path) : path_(std::move(path)) {}
+
+  // Points into `path`, which stays as it is if it is not below the root, or there is no root.
+  Place Find(const std::string& path) {
+    std::string_view rest = path;
+    if (path_.empty() || rest.substr(0, path_.size()) != path_) return {nullptr, path.c_str()};
+    rest.remove_prefix(path_.size());
+    if (rest.size() < 2 || rest[0] != '/' || rest[1] == '/') return {nullptr, path.c_str()};
+    std::shared_ptr<const Descriptor> root = Current();
+    const char* const from = root ? rest.data() + 1 : path.c_str();
+    return {std::move(root), from};
+  }
+
+ private:
+  std::shared_ptr<const Descriptor> Current();
+
+  const std::string path_;
+  std::mutex mutex_;
+  std::shared_ptr<const Descriptor> open_;
+  std::chrono::steady_clock::time_point checked_;
+};
+
+std::shared_ptr<const Descriptor> Root::Current() {
+  const std::lock_guard lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  if (open_ && now - checked_ < kRootCheckedEvery) return open_;
+  checked_ = now;
+  struct stat there {
+  }, had{};
+  if (open_ && stat(path_.c_str(), &there) == 0 && fstat(open_->fd, &had) == 0 &&
+      there.st_dev == had.st_dev && there.st_ino == had.st_ino) {
+    return open_;
+  }
+  const int fd = open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  open_ = fd < 0 ? nullptr : std::make_shared<const Descriptor>(fd);
+  return open_;
+}
 
 class PosixFile final : public File {
  public:
@@ -166,18 +229,10 @@ absl::Status PosixFile::Prewrite(uint64_t bytes) {
   return Sync();
 }
 
-absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path, int flags, mode_t mode,
-                                               PosixFile::Reading reading) {
-  int fd;
-  do {
-    fd = open(path.c_str(), flags | O_CLOEXEC, mode);
-  } while (fd < 0 && errno == EINTR);
-  if (fd < 0) return ErrnoStatus(errno, (flags & O_CREAT) != 0 ? "create " : "open ", path);
-  return std::make_unique<PosixFile>(fd, path, reading);
-}
-
 class PosixDisk final : public Disk {
  public:
+  explicit PosixDisk(std::string root) : root_(std::move(root)) {}
+
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     using Reading = PosixFile::Reading;
     switch (mode) {
@@ -199,13 +254,19 @@ class PosixDisk final : public Disk {
 
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
   absl::Status MakeDir(const std::string& path) override {
-    if (mkdir(path.c_str(), 0700) != 0) return ErrnoStatus(errno, "create directory ", path);
+    const Place place = root_.Find(path);
+    if (mkdirat(place.directory(), place.path, 0700) != 0) {
+      return ErrnoStatus(errno, "create directory ", path);
+    }
     return absl::OkStatus();
   }
   absl::Status SyncDir(const std::string& path) override;
   absl::Status Rename(const std::string& from, const std::string& to) override;
   absl::Status Remove(const std::string& path) override {
-    if (unlink(path.c_str()) != 0) return ErrnoStatus(errno, "remove ", path);
+    const Place place = root_.Find(path);
+    if (unlinkat(place.directory(), place.path, 0) != 0) {
+      return ErrnoStatus(errno, "remove ", path);
+    }
     return absl::OkStatus();
   }
   absl::StatusOr<uint64_t> FreeBytes(const std::string& dir) override {
@@ -213,10 +274,31 @@ class PosixDisk final : public Disk {
     if (statvfs(dir.c_str(), &status) != 0) return ErrnoStatus(errno, "statvfs of ", dir);
     return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
   }
+
+ private:
+  absl::StatusOr<std::unique_ptr<File>> OpenFile(const std::string& path, int flags, mode_t mode,
+                                                 PosixFile::Reading reading);
+  int OpenDir(const std::string& path) {
+    const Place place = root_.Find(path);
+    return openat(place.directory(), place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  }
+
+  Root root_;
 };
 
+absl::StatusOr<std::unique_ptr<File>> PosixDisk::OpenFile(const std::string& path, int flags,
+                                                          mode_t mode, PosixFile::Reading reading) {
+  const Place place = root_.Find(path);
+  int fd;
+  do {
+    fd = openat(place.directory(), place.path, flags | O_CLOEXEC, mode);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) return ErrnoStatus(errno, (flags & O_CREAT) != 0 ? "create " : "open ", path);
+  return std::make_unique<PosixFile>(fd, path, reading);
+}
+
 absl::StatusOr<std::vector<std::string>> PosixDisk::List(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int fd = OpenDir(path);
   if (fd < 0) return ErrnoStatus(errno, "open directory ", path);
   DIR* const stream = fdopendir(fd);
   if (stream == nullptr) {
@@ -240,7 +322,7 @@ absl::StatusOr<std::vector<std::string>> PosixDisk::List(const std::string& path
 }
 
 absl::Status PosixDisk::SyncDir(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int fd = OpenDir(path);
   if (fd < 0) return ErrnoStatus(errno, "open directory ", path);
   const int result = fsync(fd);
   const int error = errno;
@@ -250,21 +332,28 @@ absl::Status PosixDisk::SyncDir(const std::string& path) {
 }
 
 absl::Status PosixDisk::Rename(const std::string& from, const std::string& to) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) {
+  const Place source = root_.Find(from);
+  const Place target = root_.Find(to);
+  if (renameat2(source.directory(), source.path, target.directory(), target.path,
+                RENAME_NOREPLACE) == 0) {
     return absl::OkStatus();
   }
   if (errno != EINVAL && errno != ENOSYS) return ErrnoStatus(errno, "rename ", from, " to ", to);
   // NFS and others know no RENAME_NOREPLACE. A crash between the two steps leaves both names of one
   // file.
-  if (link(from.c_str(), to.c_str()) != 0) {
+  if (linkat(source.directory(), source.path, target.directory(), target.path, 0) != 0) {
     return ErrnoStatus(errno, "link ", from, " as ", to, " (rename without replacing)");
   }
-  if (unlink(from.c_str()) != 0) return ErrnoStatus(errno, "remove ", from, ", now also ", to);
+  if (unlinkat(source.directory(), source.path, 0) != 0) {
+    return ErrnoStatus(errno, "remove ", from, ", now also ", to);
+  }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-std::unique_ptr<Disk> MakePosixDisk() { return std::make_unique<PosixDisk>(); }
+std::unique_ptr<Disk> MakePosixDisk(std::string root) {
+  return std::make_unique<PosixDisk>(std::move(root));
+}
 
 }  // namespace semper

@@ -108,7 +108,7 @@ class Mailbox {
 // One coordinator from its start to its end, with what it works on.
 struct Life {
   Life(runtime::Options options, Loop& loop)
-      : disk(MakePosixDisk()),
+      : disk(MakePosixDisk(absl::StrCat(options.log_dir, "/", options.name))),
         executor(loop),
         coordinator(std::move(options), loop, *disk, executor) {}
 

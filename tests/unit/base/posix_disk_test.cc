@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -209,6 +210,39 @@ TEST_P(PosixDiskTest, LeaksNoDescriptors) {
   EXPECT_TRUE(disk_->List(dir_).ok());
   EXPECT_TRUE(disk_->SyncDir(dir_).ok());
   EXPECT_EQ(count(), before);
+}
+
+TEST_P(PosixDiskTest, NamesBelowARootAreThoseOfTheirPaths) {
+  const auto rooted = MakePosixDisk(Path("root"));
+  EXPECT_EQ(rooted->List(Path("root/claims")).status().code(), StatusCode::kNotFound);
+  ASSERT_TRUE(rooted->MakeDir(Path("root")).ok());
+  ASSERT_TRUE(rooted->MakeDir(Path("root/claims")).ok());
+  ASSERT_TRUE(rooted->Open(Path("root/claims/1"), OpenMode::kCreateExclusive).ok());
+  ASSERT_TRUE(rooted->Open(Path("rooted"), OpenMode::kCreateExclusive).ok());
+  ASSERT_TRUE(rooted->Rename(Path("root/claims/1"), Path("root/claims/2")).ok());
+  ASSERT_TRUE(rooted->SyncDir(Path("root/claims")).ok());
+  EXPECT_TRUE(disk_->Open(Path("root/claims/2"), OpenMode::kRead).ok());
+  EXPECT_TRUE(disk_->Open(Path("rooted"), OpenMode::kRead).ok());
+  ASSERT_TRUE(rooted->Remove(Path("root/claims/2")).ok());
+  EXPECT_EQ(rooted->List(Path("root/claims")).value(), std::vector<std::string>());
+}
+
+TEST_P(PosixDiskTest, SaysThePathBelowARoot) {
+  ASSERT_TRUE(disk_->MakeDir(Path("root")).ok());
+  const auto rooted = MakePosixDisk(Path("root"));
+  EXPECT_THAT(rooted->Remove(Path("root/missing")).message(),
+              testing::HasSubstr(Path("root/missing")));
+}
+
+TEST_P(PosixDiskTest, NoticesAnotherDirectoryInThePlaceOfTheRoot) {
+  ASSERT_TRUE(disk_->MakeDir(Path("root")).ok());
+  const auto rooted = MakePosixDisk(Path("root"));
+  ASSERT_TRUE(rooted->Open(Path("root/a"), OpenMode::kCreateExclusive).ok());
+  ASSERT_TRUE(disk_->Rename(Path("root"), Path("away")).ok());
+  ASSERT_TRUE(disk_->MakeDir(Path("root")).ok());
+  ASSERT_TRUE(disk_->Open(Path("root/b"), OpenMode::kCreateExclusive).ok());
+  while (!rooted->Open(Path("root/b"), OpenMode::kRead).ok()) usleep(10'000);
+  EXPECT_EQ(rooted->Open(Path("root/a"), OpenMode::kRead).status().code(), StatusCode::kNotFound);
 }
 
 TEST(PosixDisk, ReadsFreshWhereDirectReadsAreRefused) {
