@@ -105,7 +105,13 @@ std::string OneLine(std::string text) {
 
 }  // namespace
 
-absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir) {
+absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir, core::Epoch known) {
+  if (known != core::Epoch{}) {
+    auto newest = NewestIn(disk, dir, BucketOf(known));
+    if (!newest.ok()) return newest.status();
+    // A later bucket has claims only if this one is full.
+    if (newest->has_value() && **newest >= known && !IsLastOfBucket(**newest)) return **newest;
+  }
   auto buckets = ListNumbers(disk, ClaimsDir(dir));
   if (!buckets.ok()) return buckets.status();
   if (buckets->empty() || buckets->back() + 1 != buckets->size()) {

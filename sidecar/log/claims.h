@@ -17,8 +17,10 @@ struct ClaimInfo {
   uint64_t time = 0;  // UnixNanos, information only
 };
 
-// The newest claimed epoch, Epoch{0} if none, from fresh listings of every bucket needed.
-absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir);
+// The newest claimed epoch, Epoch{0} if none, from fresh listings of every bucket needed. `known`:
+// a claim seen earlier, which saves a listing.
+absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir,
+                                        core::Epoch known = core::Epoch{});
 
 // Takes `epoch` (the newest + 1): makes durable what it stands on (the claim before it; the genesis
 // before the first), creates the claim, syncs it and its directory; makes the next bucket if this

@@ -11,6 +11,7 @@
 #include "base/disk.h"
 #include "sidecar/core/history.h"
 #include "sidecar/log/history.h"
+#include "sidecar/log/opened_once.h"
 #include "sidecar/log/segment_reader.h"
 
 namespace semper::log {
@@ -42,12 +43,13 @@ absl::StatusOr<std::optional<EpochSegments>> ExamineEpoch(Disk& disk, const std:
 absl::StatusOr<std::vector<EpochSegments>> ExamineEpochs(Disk& disk, const std::string& dir,
                                                          core::Epoch below);
 
-// Calls `f`, again if a segment vanished meanwhile (NOT_FOUND): retention deletes below a running
-// reader.
+// Calls `f` with a disk for one look, again if a segment vanished meanwhile (NOT_FOUND): retention
+// deletes below a running reader.
 template <typename F>
-auto RetryWhenVanished(F f) -> decltype(f()) {
+auto RetryWhenVanished(Disk& disk, F f) -> decltype(f(disk)) {
   for (int attempt = 0;; ++attempt) {
-    auto result = f();
+    OpenedOnce look(disk);
+    auto result = f(look);
     if (result.ok() || !absl::IsNotFound(result.status()) || attempt == 4) return result;
   }
 }

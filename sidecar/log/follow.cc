@@ -46,7 +46,8 @@ absl::StatusOr<std::optional<History>> ResolveCommittedOnce(Disk& disk, const st
 absl::StatusOr<std::optional<History>> ResolveCommitted(Disk& disk, const std::string& dir,
                                                         core::Epoch below,
                                                         core::Epoch known_epoch) {
-  return RetryWhenVanished([&] { return ResolveCommittedOnce(disk, dir, below, known_epoch); });
+  return RetryWhenVanished(
+      disk, [&](Disk& look) { return ResolveCommittedOnce(look, dir, below, known_epoch); });
 }
 
 Lookout::Lookout(Disk& disk, std::string dir, const LogPlace& begin, OpenMode mode)

@@ -46,8 +46,8 @@ absl::StatusOr<History> MakeHistory(const std::string& dir,
 }
 
 absl::StatusOr<History> ResolveHistory(Disk& disk, const std::string& dir, core::Epoch below) {
-  return RetryWhenVanished([&]() -> absl::StatusOr<History> {
-    auto examined = ExamineEpochs(disk, dir, below);
+  return RetryWhenVanished(disk, [&](Disk& look) -> absl::StatusOr<History> {
+    auto examined = ExamineEpochs(look, dir, below);
     if (!examined.ok()) return examined.status();
     return MakeHistory(dir, *examined);
   });
@@ -70,11 +70,12 @@ absl::StatusOr<Chain> ChainAt(Disk& disk, const std::string& dir, const History&
                                             "/log: ", absl::string_view(why.data(), why.size())));
   };
   if (index + 1 == history.first_index) return history.first_chain;
-  auto segments = HistorySegments::List(disk, dir, history, OpenMode::kReadFresh);
+  OpenedOnce look(disk);
+  auto segments = HistorySegments::List(look, dir, history, OpenMode::kReadFresh);
   if (!segments.ok()) return segments.status();
   auto place = segments->FindLast(index);
   if (!place.ok()) return place.status();
-  auto reader = SegmentReader::Open(disk, dir, segments->name(*place), OpenMode::kReadFresh);
+  auto reader = SegmentReader::Open(look, dir, segments->name(*place), OpenMode::kReadFresh);
   if (!reader.ok()) return reader.status();
   const uint64_t batches_end = history.ranges[segments->range(*place)].batches_end;
   while ((*reader)->next_batch() < batches_end) {

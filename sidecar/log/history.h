@@ -71,6 +71,7 @@ struct Tail {
   uint64_t last_time = 0;    // logged time of the last input of history; 0: none is retained, or
                              // it is before the known place
   core::Index committed{};   // largest index stated committed in what was read; a lower bound
+  History history;           // below the new epoch
 };
 // `known`: a committed place up to which the caller has read and checked all records; what is
 // before it in its segment is not read again. `mode`: kRead only where one node has the volume to
@@ -130,11 +131,13 @@ class HistoryReader {
   // Begins with the first record whose inputs reach beyond `after`, notes and seals before it left
   // out; with the very first record that is retained if `after` is history.first_index - 1
   // (Index{0} in a log that was never truncated). NOT_FOUND: `after` + 1 lies before what is
-  // retained. `history` is copied.
+  // retained. `history` is copied. `known`: a place of an earlier reader; if it lies in the
+  // history, and not beyond `after`, nothing before it is looked at.
   static absl::StatusOr<std::unique_ptr<HistoryReader>> Open(Disk& disk, const std::string& dir,
                                                              const History& history,
                                                              core::Index after,
-                                                             OpenMode mode = OpenMode::kReadFresh);
+                                                             OpenMode mode = OpenMode::kReadFresh,
+                                                             const LogPlace& known = {});
   virtual ~HistoryReader() = default;
 
   // The next record, or nothing at the end of what is there now (a torn tail, or simply not yet

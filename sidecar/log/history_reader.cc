@@ -4,6 +4,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "sidecar/log/history_segments.h"
+#include "sidecar/log/opened_once.h"
 
 namespace semper::log {
 namespace {
@@ -21,6 +22,8 @@ class Reader : public HistoryReader {
         passing_over_(after + 1 != history.first_index) {}
 
   absl::Status Begin(const History& history);
+  // False: it is no place to begin at.
+  absl::StatusOr<bool> BeginAt(const LogPlace& known);
 
   absl::StatusOr<std::optional<Record>> Next() override;
   bool in_newest_range() const override { return range_ + 1 >= ranges_.size(); }
@@ -63,18 +66,37 @@ class Reader : public HistoryReader {
 
 absl::Status Reader::Begin(const History& history) {
   if (ranges_.empty()) return absl::OkStatus();
-  auto segments = HistorySegments::List(disk_, dir_, history, mode_);
+  OpenedOnce look(disk_);
+  auto segments = HistorySegments::List(look, dir_, history, mode_);
   if (!segments.ok()) return segments.status();
   auto place = segments->FindLast(after_ + 1);
   if (!place.ok()) return place.status();
   // From the retained beginning nothing is passed over, also where the first segment holds no
   // input.
   const size_t first = passing_over_ ? *place : 0;
-  auto opened = SegmentReader::Open(disk_, dir_, segments->name(first), mode_);
+  auto opened = SegmentReader::Open(look, dir_, segments->name(first), mode_);
   if (!opened.ok()) return opened.status();
   segment_ = *std::move(opened);
   range_ = segments->range(first);
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Reader::BeginAt(const LogPlace& known) {
+  const auto range = std::find_if(ranges_.begin(), ranges_.end(), [&](const EpochRange& r) {
+    return r.epoch == known.epoch && r.nonce == known.nonce;
+  });
+  if (range == ranges_.end() || known.next_batch > range->batches_end ||
+      known.next_index > after_ + 1) {
+    return false;
+  }
+  auto opened = SegmentReader::Open(disk_, dir_, {known.epoch, known.nonce, known.number}, mode_);
+  if (absl::IsNotFound(opened.status())) return false;
+  if (!opened.ok()) return opened.status();
+  if (!(*opened)->header().has_value()) return false;
+  segment_ = *std::move(opened);
+  segment_->Seek(known);
+  range_ = static_cast<size_t>(range - ranges_.begin());
+  return true;
 }
 
 absl::StatusOr<std::unique_ptr<SegmentReader>> Reader::OpenSegment(uint64_t number) {
@@ -255,14 +277,20 @@ absl::Status Reader::CheckEnd() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HistoryReader>> HistoryReader::Open(
-    Disk& disk, const std::string& dir, const History& history, core::Index after, OpenMode mode) {
+absl::StatusOr<std::unique_ptr<HistoryReader>> HistoryReader::Open(Disk& disk,
+                                                                   const std::string& dir,
+                                                                   const History& history,
+                                                                   core::Index after, OpenMode mode,
+                                                                   const LogPlace& known) {
   if (after + 1 < history.first_index) {
     return absl::NotFoundError(absl::StrCat("index ", Raw(after) + 1, " is no longer in ", dir,
                                             "/log, which begins with index ",
                                             Raw(history.first_index), "; begin from a checkpoint"));
   }
   auto reader = std::make_unique<Reader>(disk, dir, history, after, mode);
+  auto begun = reader->BeginAt(known);
+  if (!begun.ok()) return begun.status();
+  if (*begun) return reader;
   if (absl::Status s = reader->Begin(history); !s.ok()) return s;
   return reader;
 }

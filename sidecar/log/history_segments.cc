@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "base/check.h"
 #include "sidecar/log/epochs.h"
 
 namespace semper::log {
@@ -13,6 +14,7 @@ absl::StatusOr<std::optional<SegmentHeader>> HistorySegments::ReadHeader(const S
 }
 
 absl::StatusOr<SegmentHeader> HistorySegments::Header(size_t i) {
+  SEMPER_CHECK(i < places_.size(), "segment ", i, " of ", places_.size());
   Place& place = places_[i];
   if (!place.header.has_value()) {
     auto header = ReadHeader(place.name);

@@ -194,6 +194,11 @@ absl::StatusOr<uint64_t> LastTimeBefore(Disk& disk, const std::string& dir, cons
   while (i > 0 && segments->range(i - 1) + 1 == history.ranges.size() &&
          segments->name(i - 1).number >= number)
     --i;
+  if (i == segments->size()) {
+    return absl::NotFoundError(absl::StrCat("segment ", number, " of epoch ",
+                                            Raw(history.ranges.back().epoch), " in ", dir,
+                                            "/log has vanished; resolve the history again"));
+  }
   while (i > 0) {
     auto later = segments->Header(i);
     if (!later.ok()) return later.status();
@@ -215,15 +220,14 @@ absl::StatusOr<Tail> ReadTailOnce(Disk& disk, const std::string& dir, core::Epoc
   const auto newest = std::find_if(examined->begin(), examined->end(),
                                    [](const EpochSegments& e) { return e.seal.has_value(); });
   if (newest == examined->end()) {
-    Tail nothing;
-    nothing.first_void = core::Epoch{1};
-    return nothing;
+    return Tail{.first_void = core::Epoch{1}};
   }
   auto history = MakeHistory(dir, *examined);
   if (!history.ok()) return history.status();
   TailScan scan(disk, dir, *newest, known, mode);
   if (absl::Status s = scan.Run(); !s.ok()) return s;
   auto tail = scan.Take();
+  if (tail.ok()) tail->history = *history;
   if (!tail.ok() || tail->last_time != 0 || scan.skipped()) return tail;
   auto time = LastTimeBefore(disk, dir, *history, scan.first_number());
   if (!time.ok()) return time.status();
@@ -235,7 +239,8 @@ absl::StatusOr<Tail> ReadTailOnce(Disk& disk, const std::string& dir, core::Epoc
 
 absl::StatusOr<Tail> ReadTail(Disk& disk, const std::string& dir, core::Epoch below,
                               const LogPlace& known, OpenMode mode) {
-  return RetryWhenVanished([&] { return ReadTailOnce(disk, dir, below, known, mode); });
+  return RetryWhenVanished(disk,
+                           [&](Disk& look) { return ReadTailOnce(look, dir, below, known, mode); });
 }
 
 }  // namespace semper::log

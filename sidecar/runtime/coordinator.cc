@@ -253,10 +253,11 @@ void Coordinator::TakeOver(Epoch epoch) {
   log_options.incarnation = genesis_.incarnation;
   log_options.profile = options_.profile;
   log_options.segment_bytes = options_.segment_bytes;
+  known_place_ = follower_.KnownPlace();
   auto result = std::make_shared<absl::StatusOr<TakenOver>>(absl::UnknownError(""));
   Run(
       Lane::kLogWriter,
-      [this, result, log_options, epoch, random = loop_.Random(), known = follower_.KnownPlace()] {
+      [this, result, log_options, epoch, random = loop_.Random(), known = known_place_] {
         *result = TakeOverLog(disk_, log_options, epoch, nonce_, random, known);
         if (!result->ok()) *result = UnlessDeposed(disk_, dir_, epoch, result->status());
       },
@@ -269,6 +270,7 @@ void Coordinator::OnTakenOver(absl::StatusOr<TakenOver> taken) {
     writer_ = std::move(taken->writer);
     chain_ = taken->chain;
     sealed_index_ = taken->last_index;
+    sealed_history_ = std::move(taken->history);
     facts_.records_copied = taken->copied_records;
     facts_.epochs_void = taken->void_epochs;
     open_unit_.Begin(sealed_index_ + 1);
@@ -299,10 +301,10 @@ void Coordinator::Recover(bool hot) {
   auto result = std::make_shared<absl::StatusOr<RecoveredLog>>(absl::UnknownError(""));
   Run(
       Lane::kReader,
-      [this, result, hot, epoch = core_->epoch(),
+      [this, result, hot, epoch = core_->epoch(), history = sealed_history_,
        state = hot ? core_->state() : core::ReplicatedState()] {
-        *result = hot ? RecoverFollowed(disk_, dir_, epoch, follower_, state, sealed_index_)
-                      : RecoverLog(disk_, dir_, epoch, genesis_.incarnation, sealed_index_);
+        *result = hot ? RecoverFollowed(dir_, history, follower_, state, sealed_index_)
+                      : RecoverLog(disk_, dir_, history, genesis_.incarnation, sealed_index_);
         if (!result->ok()) *result = UnlessDeposed(disk_, dir_, epoch, result->status());
       },
       [this, result, hot] { OnRecoveredLog(std::move(*result), hot); });
@@ -365,7 +367,7 @@ core::Recovered Coordinator::FactsOf(RecoveredLog& recovered) {
 void Coordinator::OnRecoveredLog(absl::StatusOr<RecoveredLog> recovered, bool hot) {
   Touch();
   if (!recovered.ok()) return core_->OnRecovered(recovered.status());
-  feeder_.SetHistory(dir_, recovered->history, ReadMode());
+  feeder_.SetHistory(dir_, recovered->history, ReadMode(), hot ? known_place_ : log::LogPlace{});
   std::optional<log::ReusePolicy> reuse;
   if (options_.profile == log::Profile::kLocal) {
     // What one checkpoint frees is what is written until the next.

@@ -253,6 +253,7 @@ class Coordinator : private core::EffectSink,
   std::deque<std::pair<core::ConnectionId, v1::MemberTest>> asks_;
   std::unique_ptr<Timer> test_timer_;
   std::shared_ptr<selftest::Asker> asker_;  // with tested_; null: no test is under way
+  std::chrono::nanoseconds test_after_{};   // steady; earlier only while somebody leads
   std::string tested_;
   bool volume_verified_ = false;
   checkpoint::CheckpointId not_adopted_;  // the fellow's that was looked at last, and did not fit
@@ -266,7 +267,9 @@ class Coordinator : private core::EffectSink,
   std::unique_ptr<log::LogWriter> writer_;
   Chain chain_{};
   core::Index sealed_index_{};
-  LogSize log_size_;  // as of the last recovery or change of segments
+  log::History sealed_history_;
+  log::LogPlace known_place_;  // of a follower that took over, at its last record
+  LogSize log_size_;           // as of the last recovery or change of segments
   TakeOverFacts facts_;
   log::Unit open_unit_;
   log::Unit written_unit_;

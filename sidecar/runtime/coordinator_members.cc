@@ -27,6 +27,7 @@ constexpr std::chrono::milliseconds kPollConnected{100};
 constexpr int kSaveSilences = 30;
 constexpr int kSaves = 4;
 constexpr std::chrono::seconds kTestStepLimit{30};
+constexpr std::chrono::milliseconds kTestPause{100};
 }  // namespace
 
 OpenMode Coordinator::ReadMode() const {
@@ -360,11 +361,21 @@ void Coordinator::BeginTest(const std::string& member) {
   if (options_.profile != log::Profile::kShared || volume_verified_ || asker_ || testing_) return;
   asker_ = std::make_shared<selftest::Asker>(disk_, dir_, loop_.Random(), options_.member, member);
   tested_ = member;
+  test_after_ = loop_.Monotonic() + options_.silence_limit;
   StepTest([asker = asker_] { return asker->Begin(); });
 }
 
 void Coordinator::StepTest(std::function<absl::StatusOr<v1::MemberTest>()> step) {
   testing_ = true;
+  // The volume is there for whoever takes over.
+  const bool leads = core_->phase() == core::Core::Phase::kLeading;
+  if (leader_.empty() && !leads && loop_.Monotonic() < test_after_) {
+    test_timer_ = loop_.After(kTestPause, [this, step = std::move(step)] {
+      testing_ = false;
+      if (!stopped_ && asker_) StepTest(step);
+    });
+    return;
+  }
   test_timer_ = loop_.After(kTestStepLimit, [this] { asker_.reset(); });
   auto next = std::make_shared<absl::StatusOr<v1::MemberTest>>(absl::UnknownError(""));
   test_job_.Set([next, step = std::move(step)] { *next = step(); },
@@ -421,6 +432,7 @@ void Coordinator::OnFellowRefused(const v1::MemberRefused& refused) {
 
 void Coordinator::LoseLeader() {
   leader_.clear();
+  test_after_ = loop_.Monotonic() + options_.silence_limit;
   follower_.SetConnected(false);
   if (core_) core_->OnLeaderLost();
 }

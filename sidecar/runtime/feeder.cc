@@ -20,10 +20,12 @@ Feeder::~Feeder() {
   if (chunk_ != nullptr) BufferPool::Drop(chunk_);
 }
 
-void Feeder::SetHistory(std::string dir, log::History history, OpenMode mode) {
+void Feeder::SetHistory(std::string dir, log::History history, OpenMode mode,
+                        const log::LogPlace& known) {
   dir_ = std::move(dir);
   history_ = std::move(history);
   mode_ = mode;
+  known_ = known;
 }
 
 void Feeder::Feed(Index after) {
@@ -87,7 +89,7 @@ absl::Status Feeder::ReadSome() {
   if (!reader_ || reader_at_ != read_after_) {
     held_back_.reset();
     reader_.reset();
-    auto reader = log::HistoryReader::Open(disk_, dir_, history_, read_after_, mode_);
+    auto reader = log::HistoryReader::Open(disk_, dir_, history_, read_after_, mode_, known_);
     if (!reader.ok()) return reader.status();
     reader_ = *std::move(reader);
     reader_at_ = read_after_;

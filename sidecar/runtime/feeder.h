@@ -31,8 +31,10 @@ class Feeder : public Job {
   Feeder(Disk& disk, Executor& executor, BufferPool& pool, Handler& handler);
   ~Feeder() override;
 
-  // `mode`: past the caches on a shared volume, where another machine wrote a part of it.
-  void SetHistory(std::string dir, log::History history, OpenMode mode);
+  // `mode`: past the caches on a shared volume, where another machine wrote a part of it. `known`:
+  // a place before what is fed first, where reading may begin.
+  void SetHistory(std::string dir, log::History history, OpenMode mode,
+                  const log::LogPlace& known = {});
 
   // Begins, or goes on, with the input after `after`. Ends with OnFedAll or OnFeedFailed.
   void Feed(core::Index after);
@@ -59,6 +61,7 @@ class Feeder : public Job {
   std::string dir_;
   log::History history_;
   OpenMode mode_ = OpenMode::kReadFresh;
+  log::LogPlace known_;
 
   bool wanted_ = false;   // Feed was called, and neither ended nor stopped
   bool running_ = false;  // in the lane

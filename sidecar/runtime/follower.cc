@@ -199,7 +199,7 @@ absl::StatusOr<bool> Follower::EnterNewerHistory() {
       place_.history.ranges.empty() ? Epoch{} : place_.history.ranges.back().epoch;
   const bool told = job_epoch_ > present;
   if (!read_claims_ && !told) return false;
-  auto newest = log::NewestClaim(disk_, place_.dir);
+  auto newest = log::NewestClaim(disk_, place_.dir, newest_claim_);
   if (!newest.ok()) return newest.status();
   newest_claim_ = *newest;
   if (newest_claim_ <= present) return false;

@@ -103,8 +103,12 @@ absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options
   // Last: whoever reads this seal finds everything it speaks of before it (core.md, 4.3).
   absl::StatusOr<log::RecordHeader> sealed = (*writer)->WriteSeal(seal);
   if (!sealed.ok()) return sealed.status();
-  return TakenOver{*std::move(writer), sealed->chain, tail->last_index, tail->copy.size(),
-                   Raw(epoch) - Raw(tail->first_void)};
+  return TakenOver{*std::move(writer),
+                   sealed->chain,
+                   tail->last_index,
+                   tail->copy.size(),
+                   Raw(epoch) - Raw(tail->first_void),
+                   tail->history.SealedBy(seal)};
 }
 
 namespace {
@@ -218,12 +222,10 @@ absl::StatusOr<uint64_t> ApplyToEnd(log::HistoryReader& reader, core::Replicated
   }
 }
 
-absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, Epoch epoch,
+absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, log::History history,
                                         const core::Incarnation& incarnation, Index last) {
   RecoveredLog result;
-  absl::StatusOr<log::History> history = log::ResolveHistory(disk, dir, epoch + 1);
-  if (!history.ok()) return history.status();
-  result.history = *std::move(history);
+  result.history = std::move(history);
   if (absl::Status s = FindCheckpoint(disk, dir, incarnation, result); !s.ok()) return s;
   auto reader = log::HistoryReader::Open(disk, dir, result.history, result.checkpoint.index);
   if (!reader.ok()) return reader.status();
@@ -264,13 +266,11 @@ absl::StatusOr<RecoveredLog> JoinLog(Disk& disk, const std::string& dir,
   }
 }
 
-absl::StatusOr<RecoveredLog> RecoverFollowed(Disk& disk, const std::string& dir, Epoch epoch,
+absl::StatusOr<RecoveredLog> RecoverFollowed(const std::string& dir, log::History history,
                                              Follower& follower, core::ReplicatedState state,
                                              Index last) {
   RecoveredLog result;
-  absl::StatusOr<log::History> history = log::ResolveHistory(disk, dir, epoch + 1);
-  if (!history.ok()) return history.status();
-  result.history = *std::move(history);
+  result.history = std::move(history);
   absl::StatusOr<uint64_t> inputs = follower.ReadToEnd(result.history, state);
   if (!inputs.ok()) return inputs.status();
   result.scanned_inputs = *inputs;

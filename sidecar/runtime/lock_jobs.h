@@ -55,6 +55,7 @@ struct TakenOver {
   core::Index last_index{};
   uint64_t copied_records = 0;
   uint64_t void_epochs = 0;
+  log::History history;  // with the new epoch
 };
 // Re-opens the older segments, copies the unproven tail into a segment of `epoch`, and seals it,
 // durably.
@@ -94,9 +95,8 @@ struct RecoveredLog {
 absl::StatusOr<uint64_t> ApplyRecord(const log::Record& record, core::ReplicatedState& state);
 absl::StatusOr<uint64_t> ApplyToEnd(log::HistoryReader& reader, core::ReplicatedState& state);
 
-// Finds the newest checkpoint that fits the history, and reads the log after it to its end at
-// `last`.
-absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, core::Epoch epoch,
+// Finds the newest checkpoint that fits `history`, and reads the log after it to its end at `last`.
+absl::StatusOr<RecoveredLog> RecoverLog(Disk& disk, const std::string& dir, log::History history,
                                         const core::Incarnation& incarnation, core::Index last);
 
 // What a standby begins with: the committed history, and the newest checkpoint that fits it; the
@@ -106,7 +106,7 @@ absl::StatusOr<RecoveredLog> JoinLog(Disk& disk, const std::string& dir,
                                      const core::Incarnation& incarnation);
 
 // A take-over by a member that has followed: what is left to read, applied to `state`.
-absl::StatusOr<RecoveredLog> RecoverFollowed(Disk& disk, const std::string& dir, core::Epoch epoch,
+absl::StatusOr<RecoveredLog> RecoverFollowed(const std::string& dir, log::History history,
                                              Follower& follower, core::ReplicatedState state,
                                              core::Index last);
 

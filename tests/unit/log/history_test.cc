@@ -1,15 +1,31 @@
 // Take-overs: which records count after them, and what the next one copies.
 #include "sidecar/log/history.h"
 
+#include <map>
+#include <string>
+
+#include "sidecar/log/epochs.h"
 #include "tests/unit/log/leader.h"
 #include "tests/unit/log/memory_disk.h"
 
 namespace semper::log {
 namespace {
 
+using ::testing::_;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
+
+class CountingDisk : public MemoryDisk {
+ public:
+  absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    ++opens[path];
+    return MemoryDisk::Open(path, mode);
+  }
+  std::map<std::string, int> opens;
+};
 
 class HistoryTest : public ::testing::Test {
  protected:
@@ -26,7 +42,7 @@ class HistoryTest : public ::testing::Test {
     return history.ok() ? *history : History{};
   }
 
-  MemoryDisk disk_;
+  CountingDisk disk_;
 };
 
 TEST_F(HistoryTest, IsEmptyBeforeTheFirstSeal) {
@@ -145,6 +161,36 @@ TEST_F(HistoryTest, TailKnowsTimeAndCommittedIndex) {
   auto second = TakeOver();
   EXPECT_EQ(second->tail.committed, core::Index{2});
   EXPECT_EQ(second->tail.last_time, 1003u);
+}
+
+TEST_F(HistoryTest, TailOpensNoFileTwice) {
+  ASSERT_TRUE(TakeOver({.segment_bytes = 8192})->Write({"a"}).ok());
+  auto second = TakeOver({.segment_bytes = 8192});
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(second->Note().ok());
+  disk_.opens.clear();
+  ASSERT_TRUE(ReadTail(disk_, kDir, second->epoch + 1).ok());
+  EXPECT_THAT(disk_.opens, Each(Pair(_, 1)));
+  EXPECT_GT(disk_.opens.size(), 2u);
+}
+
+TEST_F(HistoryTest, TailIsReadAgainWhenItsNewestSegmentVanishes) {
+  auto first = TakeOver();
+  ASSERT_TRUE(first->Write({"a"}).ok());
+  auto second = TakeOver({.segment_bytes = 8192});
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(second->Note().ok());
+  const auto epochs = ExamineEpochs(disk_, kDir, second->epoch + 1);
+  ASSERT_TRUE(epochs.ok()) << epochs.status();
+  ASSERT_GT(epochs->front().last, 0u);
+  const SegmentName newest = epochs->front().name(epochs->front().last);
+  int listed = 0;
+  disk_.before = [&](const std::string&, const std::string& path) {
+    const bool removes = path.ends_with("/log") && ++listed == 2;
+    return removes ? disk_.Remove(newest.Path(kDir)) : absl::OkStatus();
+  };
+  const auto tail = ReadTail(disk_, kDir, second->epoch + 1);
+  ASSERT_TRUE(tail.ok()) << tail.status();
+  EXPECT_GT(listed, 2);
+  EXPECT_EQ(tail->last_time, 1001u);
 }
 
 TEST_F(HistoryTest, TailFindsTheTimeOfTheLastInputInAnOlderEpoch) {

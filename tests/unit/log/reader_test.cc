@@ -1,4 +1,7 @@
 // HistoryReader: beginning in the middle, and following a log that is being written.
+#include <set>
+#include <string>
+
 #include "sidecar/log/segment.h"
 #include "tests/unit/log/leader.h"
 #include "tests/unit/log/memory_disk.h"
@@ -107,6 +110,56 @@ TEST_F(HistoryReaderTest, CatchesUpOverSeveralSegments) {
   Drain(*reader);
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(leader->Write({std::string(3000, 'x')}).ok());
   EXPECT_EQ(Drain(*reader).size(), 50u);
+}
+
+// On a shared volume each of these is a request, and customers of a new leader wait for them.
+TEST_F(HistoryReaderTest, BeginsAtAKnownPlaceAndLooksAtNothingElse) {
+  auto first = TakeOver({.segment_bytes = 16384});
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(first->Write({std::string(3000, 'x')}).ok());
+  const LogPlace known = [&] {
+    auto reader = Open(core::Index{0});
+    Drain(*reader);
+    return reader->place();
+  }();
+  ASSERT_GT(known.number, 2u);
+  ASSERT_TRUE(first->Write({"unproven"}).ok());
+  auto second = TakeOver();
+  ASSERT_TRUE(second->Write({"a"}).ok());
+  const auto history = ResolveHistory(disk_, kDir, core::Epoch{UINT64_MAX});
+  ASSERT_TRUE(history.ok()) << history.status();
+  std::set<std::string> looked;
+  disk_.before = [&](const std::string&, const std::string& path) {
+    looked.insert(path);
+    return absl::OkStatus();
+  };
+  auto reader =
+      HistoryReader::Open(disk_, kDir, *history, core::Index{20}, OpenMode::kReadFresh, known);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_THAT(Drain(**reader), ElementsAre("unproven", "a"));
+  EXPECT_EQ((*reader)->index(), core::Index{22});
+  EXPECT_EQ((*reader)->chain(), second->chain);
+  EXPECT_FALSE(looked.contains(SegmentPath(*first, 0)));
+  EXPECT_FALSE(looked.contains(absl::StrCat(kDir, "/log")));
+}
+
+TEST_F(HistoryReaderTest, BeginsElsewhereIfAKnownPlaceLiesBeyondOrInNoHistory) {
+  auto first = TakeOver();
+  ASSERT_TRUE(first->Write({"a"}).ok());
+  ASSERT_TRUE(first->Write({"b"}).ok());
+  auto ahead = Open(core::Index{0});
+  Drain(*ahead);
+  LogPlace known = ahead->place();
+  const auto history = ResolveHistory(disk_, kDir, core::Epoch{UINT64_MAX});
+  ASSERT_TRUE(history.ok()) << history.status();
+  const auto read = [&] {
+    auto reader =
+        HistoryReader::Open(disk_, kDir, *history, core::Index{1}, OpenMode::kReadFresh, known);
+    return reader.ok() ? Drain(**reader) : std::vector<std::string>{reader.status().ToString()};
+  };
+  EXPECT_THAT(read(), ElementsAre("b"));
+  known.nonce ^= 1;
+  known.next_index = core::Index{1};
+  EXPECT_THAT(read(), ElementsAre("b"));
 }
 
 TEST_F(HistoryReaderTest, DoesNotReturnARecordThatIsNotCompletelyThere) {

@@ -13,7 +13,7 @@ class RecoverLogTest : public SmallLog {
     ASSERT_TRUE((*writer)->Publish().ok());
   }
   absl::StatusOr<RecoveredLog> Recover(uint64_t last) {
-    return RecoverLog(disk_, kDir, kEpoch, core::Incarnation{}, core::Index{last});
+    return RecoverLog(disk_, kDir, history_, core::Incarnation{}, core::Index{last});
   }
 };
 

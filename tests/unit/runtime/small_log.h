@@ -32,6 +32,7 @@ class SmallLog : public ::testing::Test {
     EXPECT_TRUE(taken.ok()) << taken.status();
     writer_ = std::move(taken->writer);
     chains_.push_back(taken->chain);
+    history_ = taken->history;
   }
 
   // One input, one record.
@@ -65,6 +66,7 @@ class SmallLog : public ::testing::Test {
   sim::SimVolume volume_{scheduler_};
   sim::SimDisk disk_{volume_, "test"};
   std::unique_ptr<log::LogWriter> writer_;
+  log::History history_;
   std::vector<Chain> chains_;  // after the seal, and after each input
 };
 
