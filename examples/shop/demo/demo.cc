@@ -19,6 +19,7 @@ volatile std::sig_atomic_t interrupted = 0;
 constexpr uint64_t kFewPackages = 1000;
 constexpr uint64_t kUnknown = UINT64_MAX;  // orders placed, when the shop stood still
 constexpr std::chrono::seconds kReportLimit{60};
+constexpr std::chrono::seconds kNothingMore{4};
 constexpr milliseconds kReportEvery{400};
 
 // Small files and frequent checkpoints, so that kills hit them, and a restart has little to read.
@@ -136,10 +137,12 @@ bool Demo::LastKill() {
   return true;
 }
 
-// Asks again and again: a request is lost if its process is not live yet, and goods may still be on
-// their way.
+// Asks again and again: a request is lost if its process is not live yet, and goods and answers may
+// still be on their way.
 bool Demo::TakeReports() {
   const auto end = Clock::now() + kReportLimit;
+  auto moved = Clock::now();
+  uint64_t confirmed = 0;
   for (uint64_t id = 1; Clock::now() < end; ++id) {
     stack_->page().report = id;
     const auto next = Clock::now() + kReportEvery;
@@ -155,9 +158,13 @@ bool Demo::TakeReports() {
       for (const auto& [section, tally] : stock_report_->Sections("refills")) {
         on_the_way += tally.count - stock_report_->Of("arrived", section).count;
       }
-      const bool complete =
-          on_the_way == 0 && orders_report_->Of("confirmed", "=").count >= placed_;
-      if (complete || placed_ == kUnknown) return true;
+      const bool unknown = placed_ == kUnknown;
+      const uint64_t placed = unknown ? orders_report_->Of("placed", "=").count : placed_;
+      const uint64_t before = std::exchange(confirmed, orders_report_->Of("confirmed", "=").count);
+      if (confirmed != before) moved = Clock::now();
+      if (on_the_way == 0 && confirmed >= placed) return true;
+      // A shop that stands still does not bring the rest.
+      if (unknown && Clock::now() - moved > kNothingMore) return true;
       break;
     }
   }
@@ -184,6 +191,7 @@ void Demo::Summarise() {
   progress_.End();
   if (killer_) SummariseKills();
   if (drill_) {
+    std::printf("demo: longest wait without a kill: %.1f ms\n", drill_->usual_wait_ms());
     for (const std::string& line : drill_->gaps().Lines()) std::printf("demo: %s\n", line.c_str());
     std::printf("demo: every gap is in %s\n", csv_.c_str());
   }

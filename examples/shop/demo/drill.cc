@@ -22,8 +22,10 @@ constexpr uint64_t kPauseRandomMs = 500;
 // Between two blows to one immortal: a member that handed over, or lost an epoch, does not claim
 // for about as long as the silence limit.
 constexpr milliseconds kSettle{1200};
-// Customers who still wait do not count as a backlog if they came that recently.
+// Customers who still wait do not count as a backlog if they came that recently, or as recently as
+// the one who waited longest in so long a time without a blow.
 constexpr milliseconds kBacklog{20};
+constexpr milliseconds kCalm{1000};
 
 // Of 100 kills.
 constexpr uint64_t kStandbyShare = 15;
@@ -73,7 +75,10 @@ bool Drill::MayStrike(bool orders) const {
   if (target.leader == stack_.members() || target.ready.empty()) return false;
   if (TargetOf(!orders).leader == stack_.members()) return false;
   if (Clock::now() < struck_[orders] + kSettle) return false;
-  const uint64_t backlog = options_.rate * static_cast<uint64_t>(kBacklog.count()) / 1000 + 2;
+  const std::chrono::duration<double> recent =
+      std::max<std::chrono::duration<double>>(kBacklog, usual_wait_);
+  const auto backlog =
+      static_cast<uint64_t>(static_cast<double>(options_.rate) * recent.count()) + 2;
   return stack_.page().orders.settled.load() + backlog >= Due();
 }
 
@@ -129,7 +134,10 @@ bool Drill::Begin() {
   if (!WaitForMembers([this] { return AllUp(); }, "all members")) return false;
   page.clock_begin = MonotonicNanos();
   page.limit = UINT64_MAX;
-  if (!pulse_.WaitForFirst()) return false;
+  if (!pulse_.WaitForFirst() || !Wait(kCalm)) return false;
+  page.longest_wait = 0;
+  if (!Wait(kCalm)) return false;
+  usual_wait_ = std::chrono::nanoseconds(page.longest_wait);
   if (stack_.options().ballast_mb > 0) {
     // So that a member that joins has all of it to read.
     if (!WaitForMembers([this] { return MayStrike(false); }, "the ballast") ||

@@ -53,6 +53,8 @@ class Drill {
     return options_.blows == 0 ? 1
                                : static_cast<double>(blows_) / static_cast<double>(options_.blows);
   }
+  // The longest wait of a customer before the first blow, in milliseconds.
+  double usual_wait_ms() const { return usual_wait_.count() * 1e3; }
   // From a blow to a leader to the first order that was due after it and is confirmed and
   // committed, in milliseconds.
   const std::vector<double>& recoveries() const { return recoveries_; }
@@ -89,7 +91,8 @@ class Drill {
   Gaps gaps_;
   std::array<std::vector<ProbeAnswer>, 2> members_;  // of stock, of orders
   Clock::time_point begin_ = Clock::now();
-  std::array<Clock::time_point, 2> struck_{};  // when a blow last fell on stock, on orders
+  std::chrono::duration<double> usual_wait_{};  // without a blow, at most
+  std::array<Clock::time_point, 2> struck_{};   // when a blow last fell on stock, on orders
   Gap open_;
   uint64_t blows_ = 0;
   uint64_t switchovers_ = 0;
