@@ -6,10 +6,11 @@ set -euo pipefail
 
 usage() {
   cat <<'TXT'
-usage: clean_machine.sh [--keep] [--base TARBALL] [COMMAND [ARGUMENT…]]      (default command: ./dev test)
+usage: clean_machine.sh [--keep] [--base TARBALL] [--with DIR] [COMMAND [ARGUMENT…]]      (default command: ./dev test)
 
   --keep          leave the root directory behind and say where it is
   --base TARBALL  unpack this root file system instead of making one; it is written if it does not exist
+  --with DIR      also copy DIR, as /src/with
 
 Ends with a line "clean_machine: exit=… seconds=… packages_added=… command=…" and the exit status of the command.
 TXT
@@ -17,11 +18,13 @@ TXT
 
 keep=0
 base=
+with=
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
     --keep) keep=1 ;;
     --base) base=${2:?--base needs a file}; shift ;;
+    --with) with=${2:?--with needs a directory}; shift ;;
     --) shift; break ;;
     -*) usage >&2; exit 2 ;;
     *) break ;;
@@ -48,6 +51,7 @@ cp -L /etc/resolv.conf "$machine/etc/resolv.conf"
 echo "127.0.0.1 localhost" >"$machine/etc/hosts"  # as every installed Debian has it
 mkdir -p "$machine/src"
 git clone --quiet --no-hardlinks "$repository" "$machine/src/semper"
+[ -z "$with" ] || cp -rL "$with" "$machine/src/with"
 # A mount namespace of its own: whatever happens, no mount outlives this script, and none is in the way of rm.
 # shellcheck disable=SC2016
 unshare --mount --pid --fork --kill-child bash -c '

@@ -7,7 +7,9 @@ build=$1 source=$2 cxx=$3 flags=${4:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cmake --install "$build" --component sdk --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; exit 1; }
+for component in lib sdk; do
+  cmake --install "$build" --component $component --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; exit 1; }
+done
 cp -r "$source/tests/integration/external_project/project" "$work/project"
 cd "$work"
 
