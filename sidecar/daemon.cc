@@ -44,7 +44,7 @@ using std::chrono::milliseconds;
 bool IsRefusal(core::StopReason reason, const absl::Status& why) {
   return reason == core::StopReason::kDamage || absl::IsNotFound(why) || absl::IsDataLoss(why) ||
          absl::IsFailedPrecondition(why) || absl::IsPermissionDenied(why) ||
-         absl::IsInvalidArgument(why);
+         absl::IsInvalidArgument(why) || absl::IsUnimplemented(why);
 }
 
 // Most texts say themselves what is to be done; the system's do not.

@@ -8,6 +8,13 @@
 namespace semper::core {
 
 namespace {
+// Why a standby stops that cannot read the log. UNIMPLEMENTED: a newer version wrote it; who joins
+// it anew reads no more of it.
+StopReason ReasonToStopFollowing(const absl::Status& why) {
+  if (absl::IsUnimplemented(why)) return StopReason::kUnknownState;
+  return absl::IsDataLoss(why) ? StopReason::kDamage : StopReason::kRejoin;
+}
+
 // A standby whose service has so much still to do would make everybody wait: it is not ready.
 constexpr uint64_t kReadyBacklogInputs = 100'000;
 }  // namespace
@@ -22,9 +29,7 @@ void Core::OnJoined(absl::StatusOr<Recovered> joined) {
   joining_ = false;
   if (phase_ != Phase::kJoining) return;
   if (!joined.ok()) {
-    return StopBecause(
-        absl::IsDataLoss(joined.status()) ? StopReason::kDamage : StopReason::kRejoin,
-        joined.status());
+    return StopBecause(ReasonToStopFollowing(joined.status()), joined.status());
   }
   // Who died before its seal may do so again and again: then the others get their turn first.
   if (Raw(newest_claim_) == 0 || (own_last_ && joined->epoch == newest_claim_))
@@ -104,7 +109,7 @@ void Core::OnCheck() {
 
 void Core::OnFollowFailed(const absl::Status& why) {
   if (phase_ != Phase::kFollowing && phase_ != Phase::kChecking) return;
-  StopBecause(absl::IsDataLoss(why) ? StopReason::kDamage : StopReason::kRejoin, why);
+  StopBecause(ReasonToStopFollowing(why), why);
 }
 
 void Core::SetUnfit(const std::string& why) {

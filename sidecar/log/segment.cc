@@ -37,7 +37,7 @@ absl::Status CheckReadable(const std::byte* p, const std::string& file) {
   const auto chain_hash = static_cast<uint8_t>(p[13]);
   if (minimum_reader > kVersion || features != 0 || body_hash != kHashCrc32c ||
       chain_hash != kHashSha256_128) {
-    return absl::FailedPreconditionError(
+    return absl::UnimplementedError(
         absl::StrCat("segment ", file, " has format version ", version, ", minimum reader ",
                      minimum_reader, ", features ", absl::Hex(features), ", hashes ",
                      int{body_hash}, " and ", int{chain_hash}, "; this program reads version ",

@@ -44,7 +44,7 @@ struct SegmentHeader {
 
   void Encode(std::byte* to) const;  // kSegmentHeaderBytes
   // Nothing: these are not the bytes of a header (never used, or torn). `file` is for messages.
-  // FAILED_PRECONDITION: written by a newer version. DATA_LOSS: a valid crc around impossible
+  // UNIMPLEMENTED: written by a newer version. DATA_LOSS: a valid crc around impossible
   // values, or the header of another segment than `expected`.
   static absl::StatusOr<std::optional<SegmentHeader>> Decode(std::span<const std::byte> from,
                                                              const SegmentName& expected,

@@ -15,7 +15,8 @@ namespace shop::demo {
 class CounterTest : public WorkDirTest {
  protected:
   struct Member {
-    std::string file;  // what it has begins with this
+    std::string file;                 // what it has begins with this
+    std::vector<std::string> before;  // of its command
     int peer = 0;
     int http = 0;
     int numbers = -1;
@@ -39,16 +40,14 @@ class CounterTest : public WorkDirTest {
 
   void Start(const std::string& key, const std::vector<std::string>& more = {}) {
     Member& member = members_[key];
-    std::vector<std::string> command = {BinDirectory() + "/semper-sidecar",
-                                        "--name=demo/counter",
-                                        "--log-dir=" + File("logs"),
-                                        "--genesis=create",
-                                        "--member=" + key,
-                                        "--members=" + Addresses(),
-                                        "--peer-listen=127.0.0.1:" + std::to_string(member.peer),
-                                        "--admin-http=127.0.0.1:" + std::to_string(member.http),
-                                        "--admin-socket=" + member.file + ".admin",
-                                        "--service-socket=" + member.file + ".link"};
+    std::vector<std::string> command = member.before;
+    command.insert(
+        command.end(),
+        {BinDirectory() + "/semper-sidecar", "--name=demo/counter", "--log-dir=" + File("logs"),
+         "--genesis=create", "--member=" + key, "--members=" + Addresses(),
+         "--peer-listen=127.0.0.1:" + std::to_string(member.peer),
+         "--admin-http=127.0.0.1:" + std::to_string(member.http),
+         "--admin-socket=" + member.file + ".admin", "--service-socket=" + member.file + ".link"});
     for (const std::string& flag : more) {
       std::erase_if(command, [&](const std::string& one) {
         return one.starts_with(flag.substr(0, flag.find('=') + 1));
@@ -61,11 +60,17 @@ class CounterTest : public WorkDirTest {
     member.process = std::make_unique<Process>(std::move(command), member.file + ".log");
     ASSERT_TRUE(member.process->Start());
   }
+  // The counter, which its parent starts anew. 0: it is not there.
+  pid_t ServiceOf(const std::string& key) const {
+    const std::string parent = std::to_string(members_.at(key).process->Child());
+    pid_t service = 0;
+    std::ifstream("/proc/" + parent + "/task/" + parent + "/children") >> service;
+    return service;
+  }
   // Until its service is gone, too, which would else take a number that is meant for the next one.
   void Kill(const std::string& key) {
-    Process& process = *members_[key].process;
-    const pid_t service = process.Child();
-    process.Kill();
+    const pid_t service = ServiceOf(key);
+    members_[key].process->Kill();
     EXPECT_TRUE(WaitFor([&] { return service == 0 || !IsAlive(service); })) << key;
   }
   std::string Addresses() const {
