@@ -140,7 +140,7 @@ std::string ParentOf(const std::string& path) {
 // Makes one directory, durable in its parent also if it was there: who made it may have been killed
 // before that.
 absl::Status MakeDirDurably(Disk& disk, const std::string& path) {
-  const absl::Status made = disk.MakeDir(path);
+  absl::Status made = disk.MakeDir(path);
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   return disk.SyncDir(ParentOf(path));
 }
@@ -156,10 +156,17 @@ absl::Status SettleAside(Disk& disk, const std::string& dir) {
     auto aside = ReadFrom(disk, path);
     if (absl::IsNotFound(aside.status())) continue;  // another creator was faster
     if (!aside.ok()) return aside.status();
-    const absl::Status done =
+    absl::Status done =
         aside->has_value() ? disk.Rename(path, absl::StrCat(dir, "/genesis")) : disk.Remove(path);
     if (!done.ok() && !absl::IsNotFound(done) && !absl::IsAlreadyExists(done)) return done;
     if (absl::Status s = disk.SyncDir(dir); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeDirs(Disk& disk, const std::string& dir) {
+  for (const char* below : {"", "/claims", "/claims/0", "/log", "/checkpoints"}) {
+    if (absl::Status s = MakeDirDurably(disk, absl::StrCat(dir, below)); !s.ok()) return s;
   }
   return absl::OkStatus();
 }
@@ -219,6 +226,8 @@ absl::StatusOr<Genesis> SettleGenesis(Disk& disk, const std::string& dir) {
   auto claimed = HasClaims(disk, dir);
   if (!claimed.ok()) return claimed.status();
   if (*claimed) return genesis;
+  // A directory that another creator had made may have been lost before the sync that followed.
+  if (absl::Status s = MakeDirs(disk, dir); !s.ok()) return s;
   const auto being_made = absl::UnavailableError(
       absl::StrCat(dir, "/genesis is being made by somebody else at this moment; try again"));
   {
@@ -258,10 +267,8 @@ absl::Status CreateGenesis(Disk& disk, const std::string& dir, const Genesis& ge
   } else if (!s.ok()) {
     return s;
   }
-  for (const char* below : {"", "/claims", "/claims/0", "/log", "/checkpoints"}) {
-    if (absl::Status s = MakeDirDurably(disk, absl::StrCat(dir, below)); !s.ok()) return s;
-  }
-  const auto exists = absl::AlreadyExistsError(
+  if (absl::Status s = MakeDirs(disk, dir); !s.ok()) return s;
+  auto exists = absl::AlreadyExistsError(
       absl::StrCat(dir, "/genesis exists: the immortal was already created"));
   for (int i = 0; i < 16; ++i) {
     auto attempt = TryToCreate(disk, dir, genesis);

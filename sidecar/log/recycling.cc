@@ -55,8 +55,19 @@ absl::StatusOr<bool> SetAside(Disk& disk, const std::string& dir, const SegmentI
   }
   const std::string path = absl::StrCat(LogDir(dir), "/", segment.file);
   if (absl::Status s = disk.Rename(path, absl::StrCat(path, kSuffix)); !s.ok()) return s;
-  if (absl::Status s = disk.SyncDir(LogDir(dir)); !s.ok()) return s;
+  if (absl::Status s = SettleGone(disk, dir, segment.file); !s.ok()) return s;
   return true;
+}
+
+absl::Status SettleGone(Disk& disk, const std::string& dir, const std::string& file) {
+  if (absl::Status s = disk.SyncDir(LogDir(dir)); !s.ok()) return s;
+  // A listing is right where a look-up by name may be old.
+  auto names = disk.List(LogDir(dir));
+  if (!names.ok()) return names.status();
+  if (std::find(names->begin(), names->end(), file) == names->end()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(LogDir(dir), "/", file,
+                                             " was removed and is there again: a server of the "
+                                             "volume has restarted; the next truncation goes on"));
 }
 
 absl::StatusOr<std::unique_ptr<File>> Reuse(Disk& disk, const std::string& dir, core::Epoch epoch,

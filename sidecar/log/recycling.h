@@ -41,6 +41,11 @@ absl::StatusOr<size_t> CountAside(Disk& disk, const std::string& dir, const Reus
 absl::StatusOr<bool> SetAside(Disk& disk, const std::string& dir, const SegmentInfo& segment,
                               const ReusePolicy& policy);
 
+// After `file` of the log was removed or renamed: makes that durable, and looks whether it is so.
+// UNAVAILABLE if the name is there again: a server of the volume restarted before the sync, and the
+// error of that was told to another thread's sync. What lies behind it must stay then.
+absl::Status SettleGone(Disk& disk, const std::string& dir, const std::string& file);
+
 // Takes one of the files set aside by (epoch, nonce) with at least `bytes` bytes, and gives it the
 // name `path`, durably. NOT_FOUND if there is none. After another error a file may be left at
 // `path` or under its old name.

@@ -100,7 +100,6 @@ absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir, const Segm
     if (!count.ok()) return count.status();
     aside = *count;
   }
-  const std::string log = absl::StrCat(dir, "/log");
   for (const SegmentInfo& segment : segments) {
     if (reuse.has_value() && aside < reuse->files_max) {
       const auto kept = SetAside(disk, dir, segment, *reuse);
@@ -110,9 +109,9 @@ absl::StatusOr<uint64_t> Truncate(Disk& disk, const std::string& dir, const Segm
         continue;
       }
     }
-    const absl::Status removed = disk.Remove(absl::StrCat(log, "/", segment.file));
+    const absl::Status removed = disk.Remove(absl::StrCat(dir, "/log/", segment.file));
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-    if (absl::Status s = disk.SyncDir(log); !s.ok()) return s;
+    if (absl::Status s = SettleGone(disk, dir, segment.file); !s.ok()) return s;
     freed_bytes += segment.bytes;
   }
   return freed_bytes;

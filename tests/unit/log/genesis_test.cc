@@ -31,6 +31,34 @@ TEST(Genesis, SurvivesACrashOnceCreated) {
   EXPECT_EQ(*NewestClaim(disk, kDir), core::Epoch{0});
 }
 
+// Two create at once; the server of a shared volume restarts after one of them has found what the
+// other had not yet synced. The sync that follows keeps what is there.
+TEST(Genesis, SettlingMakesDirectoriesThatWereLostBeforeTheSync) {
+  for (const char* parent : {"", "/claims"}) {
+    MemoryDisk disk;
+    bool lost = false;
+    disk.before = [&](const std::string& operation, const std::string& path) {
+      if (operation == "syncdir" && path == absl::StrCat(kDir, parent) &&
+          !std::exchange(lost, true)) {
+        disk.Crash();
+      }
+      return absl::OkStatus();
+    };
+    EXPECT_TRUE(disk.MakeDir("/data/default").ok());
+    ASSERT_TRUE(disk.SyncDir("/data").ok());
+    absl::Status created = CreateGenesis(disk, kDir, TestGenesis());
+    // Without its parent a directory is not made; the next life tries again.
+    if (absl::IsNotFound(created)) created = CreateGenesis(disk, kDir, TestGenesis());
+    ASSERT_TRUE(created.ok()) << created;
+    ASSERT_TRUE(lost);
+    ASSERT_TRUE(SettleGenesis(disk, kDir).ok());
+    disk.Crash();
+    const auto newest = NewestClaim(disk, kDir);
+    ASSERT_TRUE(newest.ok()) << newest.status();
+    EXPECT_EQ(*newest, core::Epoch{0});
+  }
+}
+
 TEST(Genesis, ThatAFellowFinishesDuringTheLookIsNoDamage) {
   MemoryDisk disk;
   Create(disk);

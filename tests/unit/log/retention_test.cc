@@ -1,6 +1,7 @@
 #include "sidecar/log/retention.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/unit/log/leader.h"
 #include "tests/unit/log/memory_disk.h"
@@ -88,6 +89,30 @@ TEST_F(RetentionTest, SurvivesACrashAfterEveryStep) {
     ExpectCovers(oldest, all);
     ASSERT_LT(steps, 100);
   }
+}
+
+// Found by the simulator (seed 22): a restart of the volume's server took the removal back, and its
+// error was told to the sync of a new segment's name.
+TEST_F(RetentionTest, ARemovalThatIsTakenBackKeepsWhatLiesBehind) {
+  const std::vector<std::string> all = ReadAll(disk_);
+  const uint64_t oldest = last_ - 5;
+  bool was_taken_back = false;
+  while (true) {
+    const std::vector<SegmentInfo> plan = Plan(oldest);
+    if (plan.empty()) break;
+    disk_.before = [&](const std::string& operation, const std::string& path) {
+      if (operation == "syncdir" && path == absl::StrCat(kDir, "/log") &&
+          !std::exchange(was_taken_back, true)) {
+        disk_.Crash();
+      }
+      return absl::OkStatus();
+    };
+    const auto freed = Truncate(disk_, kDir, plan);
+    disk_.before = nullptr;
+    EXPECT_TRUE(freed.ok() || absl::IsUnavailable(freed.status())) << freed.status();
+    ExpectCovers(oldest, all);
+  }
+  EXPECT_TRUE(was_taken_back);
 }
 
 // Found by the simulator (seed 202409): an unused spare went, its writer slept, woke, and began the
