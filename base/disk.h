@@ -20,6 +20,13 @@
 
 namespace semper {
 
+// Which file it is, whatever its name: no other one has the same as long as it is open.
+struct FileIdentity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+
 // An open file. Closed by the destructor; an error of close is not reported: what matters was
 // synced before.
 class File {
@@ -41,6 +48,8 @@ class File {
 
   virtual absl::StatusOr<uint64_t> Size() = 0;
 
+  virtual absl::StatusOr<FileIdentity> Identity() = 0;
+
   // Makes the range [0, bytes) of a fresh file exist on disk, written with zeroes and synced, so
   // that later writes into it change no metadata. Used for segments of the local profile only.
   virtual absl::Status Prewrite(uint64_t bytes) = 0;
@@ -59,6 +68,9 @@ class Disk {
   virtual ~Disk() = default;
 
   virtual absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
+
+  // Which file the name leads to now, by one system call. NOT_FOUND if there is none.
+  virtual absl::StatusOr<FileIdentity> Identify(const std::string& path) = 0;
 
   // The names in `dir`, without "." and "..", in no order. The directory is opened afresh by its
   // name and read to its end; anything less is an error. NOT_FOUND if the directory does not exist.

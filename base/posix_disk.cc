@@ -35,6 +35,10 @@ constexpr std::chrono::seconds kRootCheckedEvery{1};
 
 bool IsAligned(uint64_t number) { return number % kDirectAlignment == 0; }
 
+FileIdentity IdentityOf(const struct stat& status) {
+  return {.device = status.st_dev, .inode = status.st_ino};
+}
+
 struct Descriptor {
   explicit Descriptor(int number) : fd(number) {}
   ~Descriptor() { close(fd); }
@@ -84,7 +88,7 @@ std::shared_ptr<const Descriptor> Root::Current() {
   struct stat there {
   }, had{};
   if (open_ && stat(path_.c_str(), &there) == 0 && fstat(open_->fd, &had) == 0 &&
-      there.st_dev == had.st_dev && there.st_ino == had.st_ino) {
+      IdentityOf(there) == IdentityOf(had)) {
     return open_;
   }
   const int fd = open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -121,6 +125,12 @@ class PosixFile final : public File {
     struct stat status {};
     if (fstat(fd_, &status) != 0) return ErrnoStatus(errno, "fstat of ", path_);
     return static_cast<uint64_t>(status.st_size);
+  }
+
+  absl::StatusOr<FileIdentity> Identity() override {
+    struct stat status {};
+    if (fstat(fd_, &status) != 0) return ErrnoStatus(errno, "fstat of ", path_);
+    return IdentityOf(status);
   }
 
   absl::Status Prewrite(uint64_t bytes) override;
@@ -252,6 +262,14 @@ class PosixDisk final : public Disk {
     return absl::InternalError("unreachable");
   }
 
+  absl::StatusOr<FileIdentity> Identify(const std::string& path) override {
+    const Place place = root_.Find(path);
+    struct stat status {};
+    if (fstatat(place.directory(), place.path, &status, 0) != 0) {
+      return ErrnoStatus(errno, "stat of ", path);
+    }
+    return IdentityOf(status);
+  }
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
   absl::Status MakeDir(const std::string& path) override {
     const Place place = root_.Find(path);

@@ -24,6 +24,7 @@ class ReadOnlyFile : public File {
     return file_->ReadAt(offset, out);
   }
   absl::StatusOr<uint64_t> Size() override { return file_->Size(); }
+  absl::StatusOr<FileIdentity> Identity() override { return file_->Identity(); }
   absl::Status Prewrite(uint64_t) override { return Refused(path_); }
 
  private:
@@ -38,6 +39,9 @@ class ReadOnlyDisk : public Disk {
     absl::StatusOr<std::unique_ptr<File>> file = disk_->Open(path, mode);
     if (!file.ok()) return file.status();
     return std::make_unique<ReadOnlyFile>(path, *std::move(file));
+  }
+  absl::StatusOr<FileIdentity> Identify(const std::string& path) override {
+    return disk_->Identify(path);
   }
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
     return disk_->List(dir);

@@ -59,7 +59,7 @@ absl::Status WithRemedy(const absl::Status& why) {
 struct Ending {
   core::StopReason reason{};
   absl::Status why;
-  bool refused = false;  // it never led, and trying again is of no use
+  bool refused = false;  // trying again is of no use
 };
 
 // What the loop's thread and the admin threads tell the main thread. The descriptor becomes
@@ -191,7 +191,9 @@ class CoordinatorThread {
                           reason == StopReason::kRejoin || reason == StopReason::kLostLock;
     // What was there for an earlier life may be gone for a while: a volume that is mounted again.
     const bool passes = opened_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
-    const bool refused = !moves_on && !led && !passes && IsRefusal(reason, why);
+    // A leader whose files were replaced must not go on with what is there now.
+    const bool refused =
+        reason == StopReason::kReplaced || (!moves_on && !led && !passes && IsRefusal(reason, why));
     opened_ = opened_ || life_->coordinator.core() != nullptr;
     const absl::Status told = refused ? WithRemedy(why) : why;
     if (refused) refusal_ = std::string(told.message());
@@ -418,11 +420,12 @@ void Daemon::OnEnding(const Ending& ending) {
     SEMPER_LOG(kError, "gave up for good: {}; the next start recovers from the log", why);
     return EndService(kExitGaveUp);
   }
+  const char* const what = ending.reason == core::StopReason::kReplaced ? "go on" : "start";
   if (options_.exit_on_refusal || draining_) {
-    SEMPER_LOG(kError, "refused to start: {}", why);
+    SEMPER_LOG(kError, "refused to {}: {}", what, why);
     return EndService(kExitRefused);
   }
-  SEMPER_LOG(kError, "refused to start: {}; serving the status until it is ended", why);
+  SEMPER_LOG(kError, "refused to {}: {}; serving the status until it is ended", what, why);
   refused_ = true;
   if (service_) service_->Terminate();
 }

@@ -282,6 +282,8 @@ void Core::MaybeLookUp() {
 void Core::OnLookedUp(const absl::StatusOr<Epoch>& newest) {
   if (phase_ != Phase::kLeading && phase_ != Phase::kConfirming) return;
   look_up_in_flight_ = false;
+  if (absl::IsOutOfRange(newest.status()))
+    return StopBecause(StopReason::kReplaced, newest.status());
   if (!newest.ok()) {
     return StopBecause(
         StopReason::kLostLock,

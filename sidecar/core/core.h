@@ -64,6 +64,7 @@ enum class StopReason {
   kLostLock,
   kUnknownState,
   kDamage,
+  kReplaced,  // the log's files, under a leader: what it confirmed is not in those that are there
   kDrained,
   kHandedOver,  // to a fellow member; the next life follows
   kRejoin,      // as a standby: its service went away, or the log went on without it
@@ -98,7 +99,8 @@ class EffectSink {
   virtual void CheckAt(uint64_t steady_nanos) = 0;  // call OnCheck then; replaces an earlier one
   virtual void CreateClaim(Epoch epoch) = 0;        // [OnClaimed]
   virtual void TakeOver(Epoch epoch) = 0;           // re-open, copy the tail, seal, sync [OnSealed]
-  // List the claims afresh [OnLookedUp]. `now`: it begins after this call; else after the sync of
+  // List the claims afresh [OnLookedUp]; OUT_OF_RANGE: none is newer, but the log is not
+  // where it was written to. `now`: it begins after this call; else after the sync of
   // the newest unit that was told durable, which may have been before it.
   virtual void LookUp(bool now) = 0;
   // Newest checkpoint, scan of the log after it; `hot`: only the scan, after what was followed

@@ -14,6 +14,7 @@ class SharedFile : public File {
     return file_->ReadAt(offset, out);
   }
   absl::StatusOr<uint64_t> Size() override { return file_->Size(); }
+  absl::StatusOr<FileIdentity> Identity() override { return file_->Identity(); }
   absl::Status Prewrite(uint64_t bytes) override { return file_->Prewrite(bytes); }
 
  private:

@@ -20,6 +20,9 @@ class OpenedOnce : public Disk {
   explicit OpenedOnce(Disk& disk) : disk_(disk) {}
 
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
+  absl::StatusOr<FileIdentity> Identify(const std::string& path) override {
+    return disk_.Identify(path);
+  }
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
     return disk_.List(dir);
   }

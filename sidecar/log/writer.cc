@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "sidecar/log/claims.h"
 #include "sidecar/log/recycling.h"
 #include "sidecar/log/segment.h"
 
@@ -31,6 +32,14 @@ uint32_t SegmentId(uint64_t random, uint64_t number) {
 }
 
 }  // namespace
+
+absl::Status ReplacedError(const std::string& what) {
+  return absl::OutOfRangeError(
+      absl::StrCat(what,
+                   ": the log directory, or files in it, were replaced under a running member. "
+                   "What was confirmed is in the files that were there before: put them back and "
+                   "start all members again"));
+}
 
 uint32_t LogWriter::alignment() const {
   return options_.profile == Profile::kLocal ? kLocalAlignment : kSharedAlignment;
@@ -79,7 +88,15 @@ absl::Status LogWriter::BeginSegment(std::unique_ptr<File> spare) {
     if (!created.ok()) return Fail(created.status(), "creating segment");
     spare = *std::move(created);
   }
+  auto identity = spare->Identity();
+  if (!identity.ok()) return Fail(identity.status(), "identifying segment");
   file_ = std::move(spare);
+  {
+    // Before its header is there, after which retention may remove the segment before.
+    auto place = std::make_shared<const Place>(Place{Path(number_), *identity});
+    std::lock_guard lock(mutex_);
+    place_ = std::move(place);
+  }
   segment_id_ = SegmentId(random_, number_);
   const SegmentHeader header{.incarnation = options_.incarnation,
                              .epoch = epoch_,
@@ -222,6 +239,47 @@ absl::Status LogWriter::Append(Unit& unit) {
 absl::Status LogWriter::Sync() {
   if (!status_.ok()) return status_;
   return SyncFile();
+}
+
+std::shared_ptr<const LogWriter::Place> LogWriter::place() const {
+  std::lock_guard lock(mutex_);
+  return place_;
+}
+
+// Why `place`, which was written to, is not `found` there; `found` is another file, or none.
+absl::Status LogWriter::NotShown(const Place& place,
+                                 const absl::StatusOr<FileIdentity>& found) const {
+  const std::string written = absl::StrCat(" the one that epoch ", Raw(epoch_), " writes to");
+  if (found.ok() && found->device == place.identity.device)
+    return ReplacedError(absl::StrCat(place.path, " is another file than", written));
+  // What another mount shows may be the same file.
+  if (found.ok())
+    return absl::UnavailableError(
+        absl::StrCat(place.path, " is on another file system than", written));
+  // A directory that is not there, or cannot be read, is a matter of the volume.
+  const std::string dir = absl::StrCat(options_.dir, "/log");
+  auto names = disk_.List(dir);
+  if (!names.ok()) return names.status();
+  if (std::find(names->begin(), names->end(), place.path.substr(dir.size() + 1)) != names->end())
+    return absl::UnavailableError(absl::StrCat(place.path, " is listed, but not found"));
+  return ReplacedError(absl::StrCat(place.path, " is gone, which is", written));
+}
+
+absl::StatusOr<core::Epoch> LogWriter::LookUp() const {
+  std::shared_ptr<const Place> place;
+  absl::StatusOr<FileIdentity> found = FileIdentity{};
+  bool shown = false;
+  // While one hangs the log may go on in the next segment, and that one be removed.
+  for (auto now = this->place(); !shown && now != place; now = this->place()) {
+    place = std::move(now);
+    found = disk_.Identify(place->path);
+    if (!found.ok() && !absl::IsNotFound(found.status())) return found.status();
+    shown = found.ok() && *found == place->identity;
+  }
+  auto newest = log::LookUp(disk_, options_.dir, epoch_);
+  // Who leads now may have removed it.
+  if (shown || !newest.ok() || *newest > epoch_) return newest;
+  return NotShown(*place, found);
 }
 
 bool LogWriter::WantsSpare() const {

@@ -1,8 +1,8 @@
 // LogWriter: appends the records of one epoch to segments that it creates itself.
 //
-// Threads: all calls on the log writer's lane (one after the other), except PrepareSpare and
-// bytes_written. No lock is held across a disk operation. After any error the writer is finished:
-// every further call returns the same error (I5).
+// Threads: all calls on the log writer's lane (one after the other), except LookUp, PrepareSpare
+// and bytes_written. No lock is held across a disk operation. After any error the writer is
+// finished: every further call returns the same error (I5).
 //
 // What is on disk at every moment, and what readers build on:
 // - a segment is begun (header written, synced, directory synced) only when every record before it
@@ -34,6 +34,9 @@
 namespace semper::log {
 
 enum class Profile { kLocal, kShared };
+
+// The log is not the one that was written to, or followed: OUT_OF_RANGE, with what to do.
+absl::Status ReplacedError(const std::string& what);
 
 struct LogOptions {
   std::string dir;  // of the immortal
@@ -70,6 +73,12 @@ class LogWriter {
 
   absl::Status Sync();
 
+  // After a Sync, and before what it made durable is confirmed: log::LookUp, and whether the
+  // segment's name still leads to the file that was written to. Whoever puts an older copy of the
+  // directory in its place would else have this epoch go on in files that no start ever finds:
+  // OUT_OF_RANGE, unless a newer epoch is claimed. Any thread.
+  absl::StatusOr<core::Epoch> LookUp() const;
+
   // True when a spare segment should be prepared: there is none, and the current segment is half
   // full or is a segment 0 of the local profile.
   bool WantsSpare() const;
@@ -86,6 +95,10 @@ class LogWriter {
 
  private:
   enum class Spare { kNone, kPreparing, kReady, kFailed };
+  struct Place {
+    std::string path;
+    FileIdentity identity;
+  };
 
   LogWriter(Disk& disk, LogOptions options, core::Epoch epoch, uint64_t nonce, uint64_t random)
       : disk_(disk), options_(std::move(options)), epoch_(epoch), nonce_(nonce), random_(random) {}
@@ -93,6 +106,8 @@ class LogWriter {
   uint32_t alignment() const;
   uint64_t TargetBytes(uint64_t number) const;
   std::string Path(uint64_t number) const;
+  std::shared_ptr<const Place> place() const;
+  absl::Status NotShown(const Place& place, const absl::StatusOr<FileIdentity>& found) const;
   absl::Status BeginSegment(std::unique_ptr<File> spare);
   absl::Status Roll();
   // `gather` begins with an empty place for the header, and gets header and padding.
@@ -122,6 +137,8 @@ class LogWriter {
 
   mutable std::mutex mutex_;  // what follows
   uint64_t number_ = 0;       // of the current segment
+  // Of the current segment; shared with look-ups, which may hang while the log goes on.
+  std::shared_ptr<const Place> place_;
   Spare spare_ = Spare::kNone;
   std::unique_ptr<File> spare_file_;
 };

@@ -35,7 +35,7 @@ class Coordinator::WriteJob : public Job {
     if (status_.ok()) status_ = owner_.writer_->Sync();
     // After the sync has returned, so it covers the unit (ADR 0008).
     if (status_.ok() && owner_.options_.profile == log::Profile::kLocal)
-      looked_up_ = log::LookUp(owner_.disk_, owner_.dir_, owner_.writer_->range().epoch);
+      looked_up_ = owner_.writer_->LookUp();
     wants_spare_ = owner_.writer_->WantsSpare();
   }
   void Done() override {
@@ -55,9 +55,7 @@ class Coordinator::WriteJob : public Job {
 class Coordinator::LookUpJob : public Job {
  public:
   explicit LookUpJob(Coordinator& owner) : owner_(owner) {}
-  void Work() override {
-    newest_ = log::LookUp(owner_.disk_, owner_.dir_, owner_.writer_->range().epoch);
-  }
+  void Work() override { newest_ = owner_.writer_->LookUp(); }
   void Done() override {
     owner_.look_up_histogram_.Record(owner_.loop_.Monotonic() - owner_.look_up_began_);
     owner_.OnLookedUp(newest_);

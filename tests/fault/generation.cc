@@ -241,7 +241,7 @@ absl::Status Generation::SyncAndLookUp() {
 
 absl::Status Generation::LookUp() {
   const uint64_t covered = durable_;
-  auto newest = log::LookUp(disk_, kDir, epoch_);
+  auto newest = writer_->LookUp();
   if (!newest.ok()) return newest.status();
   if (*newest != epoch_) ledger_.Violation("a claim that nobody made");
   committed_ = covered;

@@ -291,7 +291,7 @@ void Member::CountStop(Life& life, core::StopReason reason, const absl::Status& 
 
 void Member::OnStop(Life& life, core::StopReason reason, const absl::Status& why) {
   world_.scheduler_.Trace(life.process->name(), "stops", std::string(why.message()));
-  if (reason == core::StopReason::kDamage) {
+  if (reason == core::StopReason::kDamage || reason == core::StopReason::kReplaced) {
     world_.observer_.Violate("recovery",
                              absl::StrCat(life.process->name(), " cannot go on: ", why.message()));
   }

@@ -10,6 +10,10 @@
 
 namespace semper::sim {
 
+namespace {
+FileIdentity IdentityOf(const SimFileData& data) { return {.inode = data.id()}; }
+}  // namespace
+
 class SimFile final : public File {
  public:
   using Fate = SimVolume::Fate;
@@ -71,6 +75,8 @@ class SimFile final : public File {
       ++volume().counters_.reads_stale;
     return length;
   }
+
+  absl::StatusOr<FileIdentity> Identity() override { return IdentityOf(*data_); }
 
   absl::StatusOr<uint64_t> Size() override {
     const auto turn = volume().Begin(*view_, DiskOp::kSize, path_);
@@ -220,6 +226,18 @@ void SimDisk::MakeLate(const std::string& path, SimNode node) {
     (*parent)->Add(name, node, ++volume.moment_, view->writer());
     if (volume.named_) volume.named_(view->process, path);
   });
+}
+
+absl::StatusOr<FileIdentity> SimDisk::Identify(const std::string& path) {
+  const auto turn = volume_.Begin(*view_, DiskOp::kIdentify, path);
+  if (!turn.status.ok()) return turn.status;
+  const SimNode node = volume_.Walk(path);
+  if (view_->client != nullptr && view_->client->SaysNotThere(path)) {
+    if (node) ++volume_.counters_.names_stale;
+    return ErrnoStatus(ENOENT, "simulated stat of ", path, ", by an old negative entry");
+  }
+  if (node.file == nullptr) return ErrnoStatus(ENOENT, "simulated stat of ", path);
+  return IdentityOf(*node.file);
 }
 
 absl::StatusOr<std::vector<std::string>> SimDisk::List(const std::string& dir) {

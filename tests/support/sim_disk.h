@@ -28,6 +28,7 @@ class SimDisk final : public Disk {
   bool dead() const { return view_->dead; }
 
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
+  absl::StatusOr<FileIdentity> Identify(const std::string& path) override;
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
   absl::Status MakeDir(const std::string& path) override;
   absl::Status SyncDir(const std::string& path) override;

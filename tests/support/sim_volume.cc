@@ -62,6 +62,8 @@ const char* DiskOpName(DiskOp op) {
       return "remove";
     case DiskOp::kFreeBytes:
       return "free";
+    case DiskOp::kIdentify:
+      return "identify";
   }
   return "?";
 }

@@ -40,6 +40,7 @@ enum class DiskOp : uint32_t {
   kRename = 1024,
   kRemove = 2048,
   kFreeBytes = 4096,
+  kIdentify = 8192,
 };
 using DiskOps = uint32_t;
 constexpr DiskOps operator|(DiskOp a, DiskOp b) {
@@ -50,7 +51,7 @@ inline constexpr DiskOps kDiskMutations = DiskOp::kCreate | DiskOp::kWrite | Dis
                                           DiskOp::kPrewrite | DiskOp::kMakeDir | DiskOp::kSyncDir |
                                           DiskOp::kRename | DiskOp::kRemove;
 inline constexpr DiskOps kDiskAll = kDiskMutations | DiskOp::kOpen | DiskOp::kRead | DiskOp::kSize |
-                                    DiskOp::kList | DiskOp::kFreeBytes;
+                                    DiskOp::kList | DiskOp::kFreeBytes | DiskOp::kIdentify;
 const char* DiskOpName(DiskOp op);
 
 enum class FaultKind {

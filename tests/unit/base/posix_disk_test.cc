@@ -69,6 +69,19 @@ INSTANTIATE_TEST_SUITE_P(On, PosixDiskTest, testing::Values("/tmp", "/dev/shm", 
                            return name;
                          });
 
+TEST_P(PosixDiskTest, AFileIsTheSameByAnyName) {
+  const auto file = MustOpen("a", OpenMode::kCreateExclusive);
+  const auto identity = file->Identity();
+  ASSERT_TRUE(identity.ok()) << identity.status();
+  EXPECT_EQ(*disk_->Identify(Path("a")), *identity);
+  ASSERT_TRUE(disk_->Rename(Path("a"), Path("b")).ok());
+  EXPECT_EQ(*disk_->Identify(Path("b")), *identity);
+  EXPECT_EQ(disk_->Identify(Path("a")).status().code(), StatusCode::kNotFound);
+  ASSERT_TRUE(disk_->Remove(Path("b")).ok());
+  MustOpen("b", OpenMode::kCreateExclusive);
+  EXPECT_NE(*disk_->Identify(Path("b")), *identity);
+}
+
 TEST_P(PosixDiskTest, WritesManyPiecesOneAfterTheOther) {
   const auto file = MustOpen("f", OpenMode::kCreateExclusive);
   std::string all;

@@ -57,6 +57,17 @@ TEST_F(Commit, EndsWithALookUpThatFails) {
   EXPECT_THAT(Effects(), ElementsAre("stop: lost lock"));
 }
 
+TEST_F(Commit, EndsForGoodWhenTheLogIsNotWhereItWasWrittenTo) {
+  LeadWithService();
+  ASSERT_TRUE(SubmitsImpulse("a").ok());
+  core_.EndOfRound();
+  WriteIsDurable();
+  Effects();
+  core_.OnLookedUp(absl::OutOfRangeError("segment 0 is another file"));
+  EXPECT_THAT(Effects(), ElementsAre("stop: replaced"));
+  EXPECT_EQ(core_.committed(), Index{1});
+}
+
 TEST_F(Commit, EndsWithAWriteThatFails) {
   LeadWithService();
   ASSERT_TRUE(SubmitsImpulse("a").ok());

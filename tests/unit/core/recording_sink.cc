@@ -88,6 +88,7 @@ void RecordingSink::Stop(StopReason reason, const absl::Status&) {
   Add(reason == StopReason::kLostLock       ? "stop: lost lock"
       : reason == StopReason::kUnknownState ? "stop: unknown state"
       : reason == StopReason::kDamage       ? "stop: damage"
+      : reason == StopReason::kReplaced     ? "stop: replaced"
       : reason == StopReason::kRejoin       ? "stop: rejoin"
       : reason == StopReason::kHandedOver   ? "stop: handed over"
                                             : "stop: drained");

@@ -43,6 +43,7 @@ class MemoryDisk::MemoryFile : public File {
     return bytes;
   }
   absl::StatusOr<uint64_t> Size() override { return inode_->live.size(); }
+  absl::StatusOr<FileIdentity> Identity() override { return inode_->Identity(); }
   absl::Status Prewrite(uint64_t bytes) override {
     if (absl::Status s = disk_.Enter("prewrite", path_); !s.ok()) return s;
     inode_->live.assign(bytes, std::byte{0});
@@ -69,6 +70,12 @@ absl::StatusOr<std::unique_ptr<File>> MemoryDisk::Open(const std::string& path, 
   if (creates ? !dirs_.contains(ParentOf(path)) : !exists) return absl::NotFoundError(path);
   if (creates) files_[path] = std::make_shared<Inode>();
   return std::make_unique<MemoryFile>(*this, path, files_.at(path));
+}
+
+absl::StatusOr<FileIdentity> MemoryDisk::Identify(const std::string& path) {
+  if (absl::Status s = Enter("read", path); !s.ok()) return s;
+  if (!files_.contains(path)) return absl::NotFoundError(path);
+  return files_.at(path)->Identity();
 }
 
 absl::StatusOr<std::vector<std::string>> MemoryDisk::List(const std::string& dir) {

@@ -19,6 +19,7 @@ class MemoryDisk : public Disk {
   struct Inode {
     Bytes live;
     Bytes durable;
+    FileIdentity Identity() const { return {.inode = reinterpret_cast<uintptr_t>(this)}; }
   };
 
   // Called before every operation with its name and path, e.g. ("write", "/i/log/…"); an error
@@ -26,6 +27,7 @@ class MemoryDisk : public Disk {
   std::function<absl::Status(const std::string& operation, const std::string& path)> before;
 
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override;
+  absl::StatusOr<FileIdentity> Identify(const std::string& path) override;
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
   absl::Status MakeDir(const std::string& path) override;
   absl::Status SyncDir(const std::string& path) override;

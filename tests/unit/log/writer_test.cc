@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sidecar/log/claims.h"
 #include "sidecar/log/segment.h"
 #include "tests/unit/log/leader.h"
 #include "tests/unit/log/memory_disk.h"
@@ -190,6 +191,64 @@ TEST_F(LogWriterTest, CountsWhatItWrites) {
   EXPECT_EQ(writer().bytes_written(), 2 * 4096u);
   ASSERT_TRUE(leader_->Note().ok());
   EXPECT_EQ(writer().bytes_written(), 3 * 4096u);
+}
+
+// As an older copy of the directory comes in its place.
+TEST_F(LogWriterTest, RefusesToConfirmInASegmentWhoseNameLeadsToAnotherFile) {
+  Start();
+  ASSERT_TRUE(leader_->Write({"a"}).ok());
+  EXPECT_EQ(*writer().LookUp(), leader_->epoch);
+  const MemoryDisk::Bytes same = disk_.At(Path(0));
+  ASSERT_TRUE(disk_.Remove(Path(0)).ok());
+  const absl::Status gone = writer().LookUp().status();
+  EXPECT_TRUE(absl::IsOutOfRange(gone)) << gone;
+  EXPECT_THAT(std::string(gone.message()), HasSubstr(Path(0) + " is gone"));
+  ASSERT_TRUE(disk_.Open(Path(0), OpenMode::kCreateExclusive).ok());
+  disk_.At(Path(0)) = same;
+  const absl::Status other = writer().LookUp().status();
+  EXPECT_TRUE(absl::IsOutOfRange(other)) << other;
+  EXPECT_THAT(std::string(other.message()), HasSubstr("were replaced under a running member"));
+}
+
+// Who leads now may remove what it does not need.
+TEST_F(LogWriterTest, LooksUpWhoRemovedItsSegment) {
+  Start();
+  ASSERT_TRUE(leader_->Write({"a"}).ok());
+  ASSERT_TRUE(CreateClaim(disk_, kDir, leader_->epoch + 1, {.nonce = 2}).ok());
+  ASSERT_TRUE(disk_.Remove(Path(0)).ok());
+  EXPECT_EQ(*writer().LookUp(), leader_->epoch + 1);
+}
+
+// That is no replaced file: the volume may come back as it was.
+TEST_F(LogWriterTest, LooksUpNothingInADirectoryThatCannotBeRead) {
+  Start();
+  ASSERT_TRUE(leader_->Write({"a"}).ok());
+  ASSERT_TRUE(disk_.Remove(Path(0)).ok());
+  for (const char* below : {"/claims/0", "/log"}) {
+    disk_.before = [below](const std::string&, const std::string& path) {
+      return path.ends_with(below) ? absl::NotFoundError(path) : absl::OkStatus();
+    };
+    const absl::Status vanished = writer().LookUp().status();
+    EXPECT_TRUE(absl::IsNotFound(vanished)) << below << ": " << vanished;
+  }
+  disk_.before = [](const std::string&, const std::string& path) {
+    return path.ends_with(".seg") ? absl::UnavailableError(path) : absl::OkStatus();
+  };
+  EXPECT_TRUE(absl::IsUnavailable(writer().LookUp().status()));
+}
+
+TEST_F(LogWriterTest, LooksUpTheNextSegmentThatBeganMeanwhile) {
+  Start();
+  ASSERT_TRUE(leader_->Write({std::string(200'000, 'a')}).ok());
+  ASSERT_TRUE(writer().PrepareSpare().ok());
+  disk_.before = [this](const std::string&, const std::string&) {
+    disk_.before = nullptr;  // the look-up hangs, and …
+    EXPECT_TRUE(leader_->Write({std::string(200'000, 'b')}).ok());
+    return disk_.Remove(Path(0));
+  };
+  EXPECT_EQ(*writer().LookUp(), leader_->epoch);
+  ASSERT_TRUE(disk_.Remove(Path(1)).ok());
+  EXPECT_TRUE(absl::IsOutOfRange(writer().LookUp().status()));
 }
 
 }  // namespace

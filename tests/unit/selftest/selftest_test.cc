@@ -35,6 +35,9 @@ class Node : public Disk {
   absl::StatusOr<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     return volume_.Open(path, mode);
   }
+  absl::StatusOr<FileIdentity> Identify(const std::string& path) override {
+    return volume_.Identify(path);
+  }
   absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
     return volume_.List(dir);
   }
@@ -117,6 +120,7 @@ class AlteredFile : public File {
   }
   absl::Status Sync() override { return file_->Sync(); }
   absl::StatusOr<uint64_t> Size() override { return file_->Size(); }
+  absl::StatusOr<FileIdentity> Identity() override { return file_->Identity(); }
   absl::Status Prewrite(uint64_t bytes) override { return file_->Prewrite(bytes); }
   absl::StatusOr<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) override {
     Bytes bytes(1 << 20);

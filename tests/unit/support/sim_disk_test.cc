@@ -62,6 +62,15 @@ TEST_F(SimDiskTest, RenameRefusesANameInUse) {
   EXPECT_EQ(disk_.Rename("/a", "/b").code(), absl::StatusCode::kAlreadyExists);
 }
 
+TEST_F(SimDiskTest, AFileIsTheSameByAnyName) {
+  const auto file = Create("/a");
+  ASSERT_TRUE(disk_.Rename("/a", "/b").ok());
+  EXPECT_EQ(*disk_.Identify("/b"), *file->Identity());
+  EXPECT_TRUE(absl::IsNotFound(disk_.Identify("/a").status()));
+  Create("/a");
+  EXPECT_NE(*disk_.Identify("/a"), *file->Identity());
+}
+
 TEST_F(SimDiskTest, MissingThingsAreNotFound) {
   EXPECT_EQ(disk_.Open("/f", OpenMode::kRead).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(disk_.Remove("/f").code(), absl::StatusCode::kNotFound);
