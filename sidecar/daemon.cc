@@ -191,10 +191,11 @@ class CoordinatorThread {
                           reason == StopReason::kRejoin || reason == StopReason::kLostLock;
     // What was there for an earlier life may be gone for a while: a volume that is mounted again.
     const bool passes = opened_ && (absl::IsNotFound(why) || absl::IsFailedPrecondition(why));
-    // A leader whose files were replaced must not go on with what is there now.
+    // A member whose files were replaced must not go on with what is there now.
     const bool refused =
         reason == StopReason::kReplaced || (!moves_on && !led && !passes && IsRefusal(reason, why));
     opened_ = opened_ || life_->coordinator.core() != nullptr;
+    options_.known_committed = life_->coordinator.KnownCommitted();
     const absl::Status told = refused ? WithRemedy(why) : why;
     if (refused) refusal_ = std::string(told.message());
     // Most are not stuck, but were in the middle of a write.

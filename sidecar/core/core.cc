@@ -13,6 +13,7 @@ namespace {
 // Why a take-over that fails like this stops: ABORTED is a newer claim.
 StopReason ReasonOf(const absl::Status& why) {
   if (absl::IsDataLoss(why)) return StopReason::kDamage;
+  if (absl::IsOutOfRange(why)) return StopReason::kReplaced;
   return absl::IsAborted(why) ? StopReason::kLostLock : StopReason::kUnknownState;
 }
 

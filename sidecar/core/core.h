@@ -64,7 +64,8 @@ enum class StopReason {
   kLostLock,
   kUnknownState,
   kDamage,
-  kReplaced,  // the log's files, under a leader: what it confirmed is not in those that are there
+  // OUT_OF_RANGE: what this member confirmed or applied is not in the files that are there now.
+  kReplaced,
   kDrained,
   kHandedOver,  // to a fellow member; the next life follows
   kRejoin,      // as a standby: its service went away, or the log went on without it

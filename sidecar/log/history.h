@@ -51,6 +51,7 @@ struct LogPlace {
   uint64_t next_batch = 0;  // of this epoch; 0: its seal is still to come
   core::Index next_index{1};
   Chain chain{};
+  FileIdentity file{};  // that was read
 };
 
 // What the newest valid epoch holds beyond its proven position, read past every cache: all that a

@@ -92,7 +92,8 @@ absl::StatusOr<bool> Reader::BeginAt(const LogPlace& known) {
   auto opened = SegmentReader::Open(disk_, dir_, {known.epoch, known.nonce, known.number}, mode_);
   if (absl::IsNotFound(opened.status())) return false;
   if (!opened.ok()) return opened.status();
-  if (!(*opened)->header().has_value()) return false;
+  // Of another file, which came in the place of the one that was read, nothing is known.
+  if (!(*opened)->header().has_value() || (*opened)->identity() != known.file) return false;
   segment_ = *std::move(opened);
   segment_->Seek(known);
   range_ = static_cast<size_t>(range - ranges_.begin());
@@ -242,7 +243,8 @@ LogPlace Reader::place() const {
           segment_->offset(),
           segment_->next_batch(),
           segment_->next_index(),
-          segment_->chain()};
+          segment_->chain(),
+          segment_->identity()};
 }
 
 absl::Status Reader::Continue(const History& newer) {

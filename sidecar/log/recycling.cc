@@ -61,10 +61,9 @@ absl::StatusOr<bool> SetAside(Disk& disk, const std::string& dir, const SegmentI
 
 absl::Status SettleGone(Disk& disk, const std::string& dir, const std::string& file) {
   if (absl::Status s = disk.SyncDir(LogDir(dir)); !s.ok()) return s;
-  // A listing is right where a look-up by name may be old.
-  auto names = disk.List(LogDir(dir));
-  if (!names.ok()) return names.status();
-  if (std::find(names->begin(), names->end(), file) == names->end()) return absl::OkStatus();
+  const auto is_there = IsListed(disk, dir, file);
+  if (!is_there.ok()) return is_there.status();
+  if (!*is_there) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat(LogDir(dir), "/", file,
                                              " was removed and is there again: a server of the "
                                              "volume has restarted; the next truncation goes on"));

@@ -1,5 +1,6 @@
 #include "sidecar/log/segment.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -67,6 +68,12 @@ std::optional<SegmentName> SegmentName::Parse(std::string_view file) {
     return std::nullopt;
   }
   return SegmentName{.epoch = core::Epoch{*epoch}, .nonce = *nonce, .number = *number};
+}
+
+absl::StatusOr<bool> IsListed(Disk& disk, const std::string& dir, const std::string& file) {
+  auto files = disk.List(absl::StrCat(dir, "/log"));
+  if (!files.ok()) return files.status();
+  return std::find(files->begin(), files->end(), file) != files->end();
 }
 
 void SegmentHeader::Encode(std::byte* to) const {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "base/disk.h"
 #include "sidecar/log/record.h"
 
 namespace semper::log {
@@ -27,6 +28,10 @@ struct SegmentName {
   std::string Path(const std::string& dir) const;  // below the immortal's directory
   static std::optional<SegmentName> Parse(std::string_view file);
 };
+
+// Is there such a file in the log of `dir`? The directory is read afresh, which is right also where
+// a look-up by name may be old.
+absl::StatusOr<bool> IsListed(Disk& disk, const std::string& dir, const std::string& file);
 
 struct SegmentHeader {
   core::Incarnation incarnation{};

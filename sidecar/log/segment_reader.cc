@@ -75,7 +75,10 @@ absl::StatusOr<std::unique_ptr<SegmentReader>> SegmentReader::Open(Disk& disk,
   std::string path = name.Path(dir);
   absl::StatusOr<std::unique_ptr<File>> file = disk.Open(path, mode);
   if (!file.ok()) return file.status();
+  auto identity = (*file)->Identity();
+  if (!identity.ok()) return identity.status();
   std::unique_ptr<SegmentReader> reader(new SegmentReader(*std::move(file), name, std::move(path)));
+  reader->identity_ = *identity;
   if (absl::Status s = reader->ReadHeader(); !s.ok()) return s;
   if (!reader->header_.has_value()) {
     // Its writer may have set it aside and begun to use it anew, after we opened it.

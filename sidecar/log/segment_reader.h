@@ -112,6 +112,7 @@ class SegmentReader {
   absl::StatusOr<uint64_t> FileBytes() { return handle_->Size(); }
   const std::string& file() const { return path_; }
   const SegmentName& name() const { return name_; }
+  const FileIdentity& identity() const { return identity_; }
 
   // "segment <path>, offset <n>: <why>; <what to do>"
   absl::Status Damage(uint64_t offset, std::string_view why) const;
@@ -126,6 +127,7 @@ class SegmentReader {
   SegmentName name_;
   std::string path_;
   std::unique_ptr<File> handle_;
+  FileIdentity identity_;
   ReadWindow window_;
   std::optional<SegmentHeader> header_;
   uint64_t offset_ = kSegmentHeaderBytes;

@@ -98,8 +98,9 @@ absl::Status TailScan::ReadSegment(uint64_t number) {
           0, "the segment does not begin with the chain that its epoch's seal names");
     }
   }
+  // Of another file, which came in the place of the one that was read, nothing is known.
   if (known_.epoch == epoch_.epoch && known_.nonce == epoch_.nonce && known_.number == number &&
-      number == first_number_ && known_.next_batch > 0) {
+      number == first_number_ && known_.next_batch > 0 && known_.file == segment.identity()) {
     skipped_ = true;
     segment.Seek(known_);
     base_chain_ = known_.chain;

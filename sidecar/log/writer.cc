@@ -119,6 +119,9 @@ absl::Status LogWriter::BeginSegment(std::unique_ptr<File> spare) {
     if (absl::Status s = disk_.SyncDir(absl::StrCat(options_.dir, "/log")); !s.ok()) {
       return Fail(s, "syncing the directory of");
     }
+    // At the start of an epoch no other thread syncs.
+    if (absl::Status s = number_ > 0 ? CheckListed(number_) : absl::OkStatus(); !s.ok())
+      return Fail(s, "looking for the name of");
   }
   offset_ = kSegmentHeaderBytes;
   bytes_written_.fetch_add(kSegmentHeaderBytes, std::memory_order_relaxed);
@@ -257,11 +260,9 @@ absl::Status LogWriter::NotShown(const Place& place,
     return absl::UnavailableError(
         absl::StrCat(place.path, " is on another file system than", written));
   // A directory that is not there, or cannot be read, is a matter of the volume.
-  const std::string dir = absl::StrCat(options_.dir, "/log");
-  auto names = disk_.List(dir);
-  if (!names.ok()) return names.status();
-  if (std::find(names->begin(), names->end(), place.path.substr(dir.size() + 1)) != names->end())
-    return absl::UnavailableError(absl::StrCat(place.path, " is listed, but not found"));
+  const auto listed = IsListed(disk_, options_.dir, place.path.substr(place.path.rfind('/') + 1));
+  if (!listed.ok()) return listed.status();
+  if (*listed) return absl::UnavailableError(absl::StrCat(place.path, " is listed, but not found"));
   return ReplacedError(absl::StrCat(place.path, " is gone, which is", written));
 }
 
@@ -290,6 +291,18 @@ bool LogWriter::WantsSpare() const {
          (number_ == 0 && options_.profile == Profile::kLocal);
 }
 
+// After its directory was synced: a restart of the volume's server may have taken the name back,
+// and the error of that may have been told to the sync of another thread.
+absl::Status LogWriter::CheckListed(uint64_t number) const {
+  const SegmentName name{epoch_, nonce_, number};
+  const auto listed = IsListed(disk_, options_.dir, name.File());
+  if (!listed.ok()) return listed.status();
+  if (*listed) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(name.Path(options_.dir),
+                                             " was made, and is not there: a "
+                                             "server of the volume has restarted meanwhile"));
+}
+
 absl::Status LogWriter::PrepareSpare() {
   uint64_t number = 0;
   {
@@ -309,6 +322,7 @@ absl::Status LogWriter::PrepareSpare() {
     if (status.ok() && local) status = (*file)->Prewrite(TargetBytes(number));
     if (status.ok()) status = disk_.SyncDir(absl::StrCat(options_.dir, "/log"));
   }
+  if (status.ok()) status = CheckListed(number);
   if (!status.ok() && file.ok()) {
     // Its name is needed again. If it stays, Append fails on it and the epoch ends: nothing else is
     // lost.

@@ -108,6 +108,7 @@ class LogWriter {
   std::string Path(uint64_t number) const;
   std::shared_ptr<const Place> place() const;
   absl::Status NotShown(const Place& place, const absl::StatusOr<FileIdentity>& found) const;
+  absl::Status CheckListed(uint64_t number) const;
   absl::Status BeginSegment(std::unique_ptr<File> spare);
   absl::Status Roll();
   // `gather` begins with an empty place for the header, and gets header and padding.

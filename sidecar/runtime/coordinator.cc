@@ -255,11 +255,17 @@ void Coordinator::TakeOver(Epoch epoch) {
   auto result = std::make_shared<absl::StatusOr<TakenOver>>(absl::UnknownError(""));
   Run(
       Lane::kLogWriter,
-      [this, result, log_options, epoch, random = loop_.Random(), known = known_place_] {
-        *result = TakeOverLog(disk_, log_options, epoch, nonce_, random, known);
+      [this, result, log_options, epoch, random = loop_.Random(), known = known_place_,
+       committed = KnownCommitted()] {
+        *result = TakeOverLog(disk_, log_options, epoch, nonce_, random, known, committed);
         if (!result->ok()) *result = UnlessDeposed(disk_, dir_, epoch, result->status());
       },
       [this, result] { OnTakenOver(std::move(*result)); });
+}
+
+Index Coordinator::KnownCommitted() const {
+  return std::max(
+      {options_.known_committed, told_committed_, core_ ? core_->committed() : Index{}});
 }
 
 void Coordinator::OnTakenOver(absl::StatusOr<TakenOver> taken) {

@@ -81,6 +81,8 @@ class Coordinator : private core::EffectSink,
   };
   const TakeOverFacts& take_over_facts() const { return facts_; }
   std::string PeerAddress() const { return acceptor_.Address(); }
+  // Of all inputs that this member applied, led, or was told of by a leader.
+  core::Index KnownCommitted() const;
   bool was_ahead_of_files() const { return follower_.was_ahead_of_files(); }
   uint64_t late_checkpoints() const { return late_checkpoints_; }  // turns that passed without one
 
@@ -301,6 +303,7 @@ class Coordinator : private core::EffectSink,
   std::map<uint64_t, std::string> listeners_;
   std::string leader_;  // whom this member follows; empty: not connected to one
   core::Epoch leader_epoch_{};
+  core::Index told_committed_{};  // by leaders
   admin::LagMeter lag_;
   core::CheckpointTurn checkpoint_turn_;  // as this leader sees it
   uint64_t late_checkpoints_ = 0;

@@ -341,6 +341,7 @@ void Coordinator::OnFellowState(const std::string& member, const MemberState& st
     }
     leader_ = member;
     leader_epoch_ = Epoch{state.epoch()};
+    told_committed_ = std::max(told_committed_, Index{state.committed()});
     follower_.Tell(leader_epoch_, state.batches());
     follower_.SetConnected(true);
     core_->OnLeaderHeard();

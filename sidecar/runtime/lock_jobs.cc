@@ -79,11 +79,17 @@ absl::Status UnlessDeposed(Disk& disk, const std::string& dir, Epoch epoch,
 }
 
 absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, Epoch epoch,
-                                      uint64_t nonce, uint64_t random, const log::LogPlace& known) {
+                                      uint64_t nonce, uint64_t random, const log::LogPlace& known,
+                                      Index committed) {
   absl::StatusOr<log::Tail> tail = log::ReadTail(
       disk, options.dir, epoch, known,
       options.profile == log::Profile::kLocal ? OpenMode::kRead : OpenMode::kReadFresh);
   if (!tail.ok()) return tail.status();
+  if (tail->last_index < committed) {
+    return log::ReplacedError(absl::StrCat("the log in ", options.dir, " ends at index ",
+                                           Raw(tail->last_index), ", but index ", Raw(committed),
+                                           " was committed"));
+  }
   auto writer = log::LogWriter::Start(disk, options, epoch, nonce, tail->base_index + 1,
                                       tail->base_chain, random);
   if (!writer.ok()) return writer.status();

@@ -58,10 +58,10 @@ struct TakenOver {
   log::History history;  // with the new epoch
 };
 // Re-opens the older segments, copies the unproven tail into a segment of `epoch`, and seals it,
-// durably.
+// durably. OUT_OF_RANGE: the log ends before `committed`, which was known to be committed.
 absl::StatusOr<TakenOver> TakeOverLog(Disk& disk, const log::LogOptions& options, core::Epoch epoch,
                                       uint64_t nonce, uint64_t random,
-                                      const log::LogPlace& known = {});
+                                      const log::LogPlace& known = {}, core::Index committed = {});
 
 // What a take-over of `epoch` ran into. ABORTED: somebody has claimed a newer epoch, and may have
 // removed what was being read; nothing else is said of it then (docs/adr/0005).

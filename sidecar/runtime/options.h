@@ -40,6 +40,7 @@ struct Options {
   std::chrono::nanoseconds silence_limit = std::chrono::seconds(1);
   std::chrono::nanoseconds still_limit = std::chrono::milliseconds(30);
   std::chrono::nanoseconds claim_not_before{0};  // on the loop's steady clock; back-off
+  core::Index known_committed{};  // by an earlier life of this process: no log ends before it
   enum class CheckpointOn { kAuto, kLeader } checkpoint_on = CheckpointOn::kAuto;
 
   log::Profile profile = log::Profile::kLocal;

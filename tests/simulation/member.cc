@@ -63,6 +63,7 @@ runtime::Options Member::OptionsFor(Life& life) {
     options.silence_limit = Nanos(200 * kMillisecond + random_.Skewed(800 * kMillisecond));
     options.still_limit = Nanos(5 * kMillisecond + random_.Skewed(30 * kMillisecond));
     options.claim_not_before = Nanos(claim_not_before_);
+    options.known_committed = known_committed_;
     if (random_.Chance(1, 4)) {
       options.checkpoint_on = runtime::Options::CheckpointOn::kLeader;
     }
@@ -260,7 +261,8 @@ void Member::End(Life& life) {
 }
 
 // As the process of the binary does between two lives in place.
-void Member::NoteBackOff(const Life& life, core::StopReason reason) {
+void Member::NoteForNextLife(const Life& life, core::StopReason reason) {
+  known_committed_ = life.coordinator->KnownCommitted();
   constexpr SimNanos kClaimInterval = 300 * kMillisecond;
   const SimNanos now = world_.scheduler_.now();
   if (reason == core::StopReason::kHandedOver) {
@@ -296,7 +298,7 @@ void Member::OnStop(Life& life, core::StopReason reason, const absl::Status& why
                              absl::StrCat(life.process->name(), " cannot go on: ", why.message()));
   }
   CountStop(life, reason, why);
-  NoteBackOff(life, reason);
+  NoteForNextLife(life, reason);
   EndSoon(life, 1 + random_.Skewed(50 * kMillisecond));
 }
 

@@ -65,7 +65,7 @@ class Member {
   void EndSoon(Life& life, SimNanos restart);
   void End(Life& life);  // its processes are dead: frees them
   void NoteDeath(Life& life);
-  void NoteBackOff(const Life& life, core::StopReason reason);
+  void NoteForNextLife(const Life& life, core::StopReason reason);
   runtime::Options OptionsFor(Life& life);
   void ObserveLeader(Life& life, const core::Core& core);
   void ObserveStandby(Life& life, const core::Core& core);
@@ -83,6 +83,7 @@ class Member {
   uint64_t next_life_ = 1;
   int losses_ = 0;
   SimNanos claim_not_before_ = 0;
+  core::Index known_committed_{};
   bool starting_ = false;
 };
 

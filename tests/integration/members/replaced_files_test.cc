@@ -74,5 +74,17 @@ TEST_F(ReplacedFilesTest, OlderFilesInThePlaceOfNewerOnesAreNotGoneOnWith) {
   ExpectThatNothingIsConfirmed();
 }
 
+// What it has applied is not in the copy, which its own clients and other immortals remember.
+TEST_F(ReplacedFilesTest, AStandbyDoesNotLeadAnOlderCopy) {
+  StartAndCopy();
+  Start("b");
+  ASSERT_TRUE(WaitForStanding("b", Standing::kReady)) << Log("b");
+  Exchange();
+  ExpectThatItRefuses("a");
+  ExpectThatItRefuses("b");
+  EXPECT_THAT(Log("b"), HasSubstr(" was committed"));
+  EXPECT_EQ(ContentOf(File("b.totals")), "");
+}
+
 }  // namespace
 }  // namespace shop::demo

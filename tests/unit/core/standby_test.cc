@@ -372,6 +372,23 @@ TEST_F(StandbyTest, DoesNotClaimWhenItBecameUnfitWhileItChecked) {
   EXPECT_THAT(Effects(), ElementsAre("follow after 0"));
 }
 
+TEST_F(StandbyTest, RefusesALogThatANewerVersionWrote) {
+  Join();
+  core_.OnFollowFailed(absl::UnimplementedError("minimum reader 2"));
+  EXPECT_THAT(Effects(), Contains("stop: unknown state"));
+}
+
+TEST_F(StandbyTest, DoesNotLeadALogWithoutWhatItApplied) {
+  Join();
+  WaitsOutTheSilence();
+  core_.OnFollowPaused(false);
+  core_.OnClaimsRead(Epoch{1}, false);
+  core_.OnClaimed(absl::OkStatus());
+  Effects();
+  core_.OnSealed(absl::OutOfRangeError("the log ends before what was committed"));
+  EXPECT_THAT(Effects(), ElementsAre("stop: replaced"));
+}
+
 TEST_F(StandbyTest, JoinsAnewWhenTheLogGoesOnElsewhere) {
   Join();
   WaitsOutTheSilence();

@@ -59,7 +59,8 @@ class MemoryDisk::MemoryFile : public File {
 
 absl::Status MemoryDisk::Enter(const std::string& operation, const std::string& path) {
   if (operation != "read") operations_.push_back(absl::StrCat(operation, " ", path));
-  return before == nullptr ? absl::OkStatus() : before(operation, path);
+  const auto hook = before;  // it may replace itself
+  return hook == nullptr ? absl::OkStatus() : hook(operation, path);
 }
 
 absl::StatusOr<std::unique_ptr<File>> MemoryDisk::Open(const std::string& path, OpenMode mode) {

@@ -193,6 +193,25 @@ TEST_F(LogWriterTest, CountsWhatItWrites) {
   EXPECT_EQ(writer().bytes_written(), 3 * 4096u);
 }
 
+// Its name would be gone, with all that was confirmed in it.
+TEST_F(LogWriterTest, BeginsNoSegmentWhoseNameWasTakenBack) {
+  Start();
+  ASSERT_TRUE(leader_->Write({"a"}).ok());
+  const auto is_taken_back = [this](const std::string& operation, const std::string& path) {
+    if (operation == "syncdir" && path.ends_with("/log")) disk_.Crash();
+    return absl::OkStatus();
+  };
+  disk_.before = is_taken_back;
+  const absl::Status prepared = writer().PrepareSpare();
+  EXPECT_TRUE(absl::IsUnavailable(prepared)) << prepared;
+  EXPECT_TRUE(writer().PrepareSpare().ok());
+  disk_.before = is_taken_back;  // once more, where no spare is ready
+  absl::Status written;
+  for (int i = 0; i < 20 && written.ok(); ++i)
+    written = leader_->Write({std::string(200'000, 'b')});
+  EXPECT_TRUE(absl::IsUnavailable(written)) << written;
+}
+
 // As an older copy of the directory comes in its place.
 TEST_F(LogWriterTest, RefusesToConfirmInASegmentWhoseNameLeadsToAnotherFile) {
   Start();

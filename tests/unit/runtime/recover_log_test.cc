@@ -1,3 +1,4 @@
+#include "sidecar/log/segment.h"
 #include "tests/unit/runtime/small_log.h"
 
 namespace semper::runtime {
@@ -52,6 +53,38 @@ TEST_F(RecoverLogTest, SkipsACheckpointOfAnotherIncarnation) {
 TEST_F(RecoverLogTest, RefusesALogThatEndsBeforeItsSealSays) {
   Append();
   EXPECT_TRUE(absl::IsDataLoss(Recover(2).status()));
+}
+
+TEST_F(RecoverLogTest, DoesNotTakeOverALogThatEndsBeforeWhatWasCommitted) {
+  for (int i = 0; i < 2; ++i) Append();
+  const log::LogOptions options{.dir = kDir, .name = "shop/orders"};
+  const auto taken = TakeOverLog(disk_, options, kEpoch + 1, 6, 78, {}, core::Index{3});
+  EXPECT_TRUE(absl::IsOutOfRange(taken.status())) << taken.status();
+  EXPECT_TRUE(TakeOverLog(disk_, options, kEpoch + 1, 6, 78, {}, core::Index{2}).ok());
+}
+
+// An older copy has come in the place of what was read before.
+TEST_F(RecoverLogTest, KnowsNothingOfAnotherFile) {
+  for (int i = 0; i < 2; ++i) Append();
+  auto history = log::ResolveHistory(disk_, kDir, kEpoch + 1);
+  ASSERT_TRUE(history.ok()) << history.status();
+  auto reader = log::HistoryReader::Open(disk_, kDir, *history, core::Index{1}, OpenMode::kRead);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  ASSERT_TRUE((*reader)->Next().ok());
+  const log::LogPlace known = (*reader)->place();
+  ASSERT_EQ(known.next_index, core::Index{3});
+  // The older one has the header alone.
+  const std::string path = log::SegmentName{known.epoch, known.nonce, known.number}.Path(kDir);
+  auto header = volume_.Contents(path);
+  ASSERT_TRUE(header.has_value());
+  ASSERT_TRUE(disk_.Remove(path).ok());
+  auto older = disk_.Open(path, OpenMode::kCreateExclusive);
+  ASSERT_TRUE(older.ok());
+  iovec piece{.iov_base = header->data(), .iov_len = log::kSegmentHeaderBytes};
+  ASSERT_TRUE((*older)->WriteAt(0, {&piece, 1}).ok());
+  const auto tail = log::ReadTail(disk_, kDir, kEpoch + 1, known, OpenMode::kRead);
+  ASSERT_TRUE(tail.ok()) << tail.status();
+  EXPECT_EQ(tail->last_index, core::Index{1});
 }
 
 TEST_F(RecoverLogTest, IsNoDamageOfALogThatANewerEpochHasChanged) {
