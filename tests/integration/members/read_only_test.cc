@@ -45,7 +45,7 @@ class ReadOnlyTest : public CounterTest {
   void ExpectRefusal(const std::string& key) {
     EXPECT_TRUE(WaitFor([&] { return ReadyText(key).starts_with("refused: "); })) << Log(key);
     EXPECT_THAT(ReadyText(key), HasSubstr(File("logs") + "/demo"));
-    EXPECT_THAT(Log(key), HasSubstr("Read-only file system (EROFS)"));
+    EXPECT_TRUE(WaitForLog(key, "Read-only file system (EROFS)")) << Log(key);
     EXPECT_THAT(Status(key), HasSubstr("mount it with rw), then start it again"));
   }
 };
