@@ -165,6 +165,10 @@ class HistoryReader {
   // does not find one of them is DATA_LOSS instead of the end.
   virtual void Expect(uint64_t batches) = 0;
 
+  // From now on Next stops before batch `batches` of the newest epoch, also where it passes over
+  // notes: what is not committed does not count for a standby, and may vanish. Continue lifts it.
+  virtual void StopAt(uint64_t batches) = 0;
+
   // After Next returned nothing: DATA_LOSS if the place where it stands is damage and not a torn
   // tail. Reads the rest of the segment. For verifying; Next itself never looks behind the end of a
   // log that is being written.

@@ -35,6 +35,7 @@ class Reader : public HistoryReader {
     return segment_ == nullptr ? core::Index{} : core::Index{Raw(segment_->next_index()) - 1};
   }
   void Expect(uint64_t batches) override { expected_ = std::max(expected_, batches); }
+  void StopAt(uint64_t batches) override { stop_at_ = batches; }
   absl::Status CheckEnd() override;
 
  private:
@@ -42,6 +43,7 @@ class Reader : public HistoryReader {
 
   absl::StatusOr<std::optional<Record>> NextRecord();
   bool bounded() const { return ranges_[range_].batches_end != UINT64_MAX; }
+  bool stops_here() const { return in_newest_range() && segment_->next_batch() >= stop_at_; }
   absl::StatusOr<MaybeFound> NextInSegment();
   absl::StatusOr<MaybeFound> PassOver();
   absl::StatusOr<bool> GoOn();
@@ -57,6 +59,7 @@ class Reader : public HistoryReader {
   bool passing_over_;  // records up to after_, and notes and seals among them
   size_t range_ = 0;
   uint64_t expected_ = 0;
+  uint64_t stop_at_ = UINT64_MAX;
   std::unique_ptr<SegmentReader> segment_;  // nullptr: the history has no ranges
   std::unique_ptr<SegmentReader>
       prepared_;  // the next one, there but not begun when it was looked at
@@ -112,7 +115,7 @@ absl::StatusOr<Reader::MaybeFound> Reader::NextInSegment() {
 }
 
 absl::StatusOr<Reader::MaybeFound> Reader::PassOver() {
-  while (ranges_[range_].batches_end > segment_->next_batch()) {
+  while (ranges_[range_].batches_end > segment_->next_batch() && !stops_here()) {
     auto header = segment_->Peek();
     if (!header.ok()) return header.status();
     if (!header->has_value()) return std::nullopt;
@@ -141,13 +144,15 @@ absl::StatusOr<std::optional<Record>> Reader::Next() {
 
 absl::StatusOr<std::optional<Record>> Reader::NextRecord() {
   while (segment_ != nullptr) {
+    if (stops_here()) return std::nullopt;
     if (segment_->next_batch() >= ranges_[range_].batches_end) {
       if (absl::Status s = EnterRange(); !s.ok()) return s;
       continue;
     }
     auto found = NextInSegment();
     if (!found.ok()) return found.status();
-    if (!found->has_value() && segment_->next_batch() >= ranges_[range_].batches_end) continue;
+    const bool ends_here = segment_->next_batch() >= ranges_[range_].batches_end || stops_here();
+    if (!found->has_value() && ends_here) continue;
     if (!found->has_value()) {
       segment_->Refresh();
       auto more = GoOn();
@@ -259,6 +264,7 @@ absl::Status Reader::Continue(const History& newer) {
   range_ = static_cast<size_t>(same - newer.ranges.begin());
   ranges_ = newer.ranges;
   expected_ = 0;
+  stop_at_ = UINT64_MAX;
   segment_->Refresh();
   return absl::OkStatus();
 }

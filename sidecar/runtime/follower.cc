@@ -252,20 +252,13 @@ absl::Status Follower::ReadSome() {
         wanted_bytes_ = 0;
       }
       if (absl::Status s = LearnCommitted(); !s.ok()) return s;
+      reader_->StopAt(stated_.committed);
       while (used_ < read_bytes_) {
-        if (reader_->in_newest_range() && reader_->next_batch() >= stated_.committed) break;
         auto record = reader_->Next();
         if (!record.ok()) return record.status();
         if (!*record) {
-          if (reader_->in_newest_range()) ahead_ = true;
-          break;
-        }
-        // A reader that begins at a checkpoint passes over notes, and so over the limit: what it
-        // found is read once more when it is committed.
-        const log::RecordHeader& header = (*record)->header;
-        if (reader_->in_newest_range() && !header.copied &&
-            Raw(header.batch) >= stated_.committed) {
-          reader_.reset();
+          const bool is_missing = reader_->next_batch() < stated_.committed;
+          if (reader_->in_newest_range() && is_missing) ahead_ = true;
           break;
         }
         // What the lookout has seen before is no news, though the reader comes to it only now.

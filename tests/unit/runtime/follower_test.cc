@@ -503,5 +503,19 @@ TEST_F(FollowerTest, ReadsToTheEndForATakeOver) {
   EXPECT_EQ(state.index(), Index{3});
 }
 
+// Found by the simulator (seed 535777): the last note, which one that began at a checkpoint had
+// passed over, was not durable and vanished, and the successor's history had counted it.
+TEST_F(FollowerTest, KnowsNothingOfANoteThatIsNotCommitted) {
+  auto leader = TakeOver();
+  for (const char* text : {"a", "b"}) Commits(*leader, text);
+  ASSERT_TRUE(leader->Note().ok());
+  Joins(Index{2});
+  RunFor(milliseconds(15));
+  follower_.Pause();
+  RunFor(milliseconds(5));
+  EXPECT_EQ(follower_.KnownPlace().next_batch, leader->committed);
+  EXPECT_EQ(leader->committed + 1, leader->batches);
+}
+
 }  // namespace
 }  // namespace semper::runtime
