@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "sidecar/log/claims.h"
 
 namespace semper::log {
 namespace {
@@ -89,6 +90,19 @@ absl::StatusOr<std::vector<SegmentName>> ListSegmentNames(Disk& disk, const std:
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+absl::StatusOr<core::Epoch> ReadNewestClaim(Disk& disk, const std::string& dir) {
+  auto segments = ListSegmentNames(disk, dir);
+  if (!segments.ok()) return segments.status();
+  // After the segments, so that the claim of each of them is there.
+  auto newest = NewestClaim(disk, dir);
+  if (!newest.ok() || segments->empty() || segments->back().epoch <= *newest) return newest;
+  return absl::DataLossError(
+      absl::StrCat("the newest claim in ", dir, "/claims is that of epoch ", Raw(*newest), ", but ",
+                   segments->back().Path(dir),
+                   " is of a later one: claims were deleted. Put an empty file in "
+                   "the place of each, or restore the directory from a backup"));
 }
 
 absl::StatusOr<std::optional<EpochSegments>> ExamineEpoch(Disk& disk, const std::string& dir,

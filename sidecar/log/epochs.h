@@ -19,6 +19,9 @@ namespace semper::log {
 // The names of all segments, ascending. Other files are passed over.
 absl::StatusOr<std::vector<SegmentName>> ListSegmentNames(Disk& disk, const std::string& dir);
 
+// The newest claim. DATA_LOSS: the log has segments of an epoch that nobody claims any more.
+absl::StatusOr<core::Epoch> ReadNewestClaim(Disk& disk, const std::string& dir);
+
 // The segments in use of one epoch: numbers first .. last without a gap.
 struct EpochSegments {
   core::Epoch epoch{};

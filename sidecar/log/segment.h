@@ -21,8 +21,8 @@ inline constexpr size_t kSegmentNameBytesMax = 1024;  // of the immortal's name 
 struct SegmentName {
   core::Epoch epoch{};
   uint64_t nonce = 0;
-  uint64_t number = 0;  // from 0, at most 2^32 - 1
-  auto operator<=>(const SegmentName&) const = default;
+  uint64_t number = 0;                                   // from 0, at most 2^32 - 1
+  auto operator<=>(const SegmentName&) const = default;  // NOLINT(modernize-use-nullptr)
 
   std::string File() const;                        // "<epoch>-<nonce>-<number>.seg"
   std::string Path(const std::string& dir) const;  // below the immortal's directory

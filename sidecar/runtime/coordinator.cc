@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "sidecar/log/epochs.h"
 #include "sidecar/log/reach.h"
 
 namespace semper::runtime {
@@ -220,7 +221,7 @@ void Coordinator::ReadClaims() {
   Run(
       Lane::kReader,
       [this, result, own] {
-        *result = ReadNewestClaim(disk_, dir_);
+        *result = log::ReadNewestClaim(disk_, dir_);
         if (!result->ok() || Raw(**result) == 0 || alone()) return;
         const auto claim = log::ReadClaim(disk_, dir_, **result);
         *own = claim.ok() && claim->member == options_.member;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sidecar/log/claims.h"
 #include "sidecar/log/epochs.h"
 #include "sidecar/log/retention.h"
 
@@ -54,19 +55,6 @@ absl::StatusOr<log::Genesis> OpenImmortal(Disk& disk, const Options& options,
     if (absl::Status s = checkpoint::RemoveUnfinished(disk, dir); !s.ok()) return s;
   }
   return genesis;
-}
-
-absl::StatusOr<Epoch> ReadNewestClaim(Disk& disk, const std::string& dir) {
-  auto segments = log::ListSegmentNames(disk, dir);
-  if (!segments.ok()) return segments.status();
-  // After the segments, so that the claim of each of them is there.
-  auto newest = log::NewestClaim(disk, dir);
-  if (!newest.ok() || segments->empty() || segments->back().epoch <= *newest) return newest;
-  return absl::DataLossError(
-      absl::StrCat("the newest claim in ", dir, "/claims is that of epoch ", Raw(*newest), ", but ",
-                   segments->back().Path(dir),
-                   " is of a later one: claims were deleted. Put an empty file in "
-                   "the place of each, or restore the directory from a backup"));
 }
 
 absl::Status UnlessDeposed(Disk& disk, const std::string& dir, Epoch epoch,

@@ -46,9 +46,6 @@ absl::StatusOr<log::Genesis> OpenImmortal(Disk& disk, const Options& options,
                                           const std::string& dir, core::Incarnation fresh,
                                           uint64_t now);
 
-// The newest claim. DATA_LOSS: the log has segments of an epoch that nobody claims any more.
-absl::StatusOr<core::Epoch> ReadNewestClaim(Disk& disk, const std::string& dir);
-
 struct TakenOver {
   std::unique_ptr<log::LogWriter> writer;
   Chain chain{};  // after the seal

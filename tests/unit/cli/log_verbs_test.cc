@@ -76,6 +76,15 @@ TEST_F(LogVerify, NamesFileAndOffsetOfDamage) {
                                 HasSubstr("verify: DAMAGED")));
 }
 
+// Its epoch would else be passed over without a word.
+TEST_F(LogVerify, NamesAClaimThatWasDeleted) {
+  ASSERT_TRUE(std::filesystem::remove(dir_ + "/claims/0/1"));
+  const Result result = Run({"log", "verify"});
+  EXPECT_EQ(result.code, kExitProblem);
+  EXPECT_THAT(result.out, AllOf(HasSubstr("damage: the newest claim in "), HasSubstr(SegmentPath()),
+                                HasSubstr("verify: DAMAGED")));
+}
+
 TEST_F(LogVerify, TakesATornTailAsNormalAndTellsIt) {
   // The note is the last record: without its header's first bytes it is no record any more.
   Flip(4 * 4096);
