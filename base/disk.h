@@ -13,8 +13,10 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
@@ -75,6 +77,16 @@ class Disk {
   // The names in `dir`, without "." and "..", in no order. The directory is opened afresh by its
   // name and read to its end; anything less is an error. NOT_FOUND if the directory does not exist.
   virtual absl::StatusOr<std::vector<std::string>> List(const std::string& dir) = 0;
+
+  // The same for what is looked at all the time: `take` is called for each name, which is valid
+  // during the call. The machine's own disk allocates nothing for it.
+  virtual absl::Status ForEachName(const std::string& dir,
+                                   absl::FunctionRef<void(std::string_view)> take) {
+    auto names = List(dir);
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) take(name);
+    return absl::OkStatus();
+  }
 
   // Creates one directory (mode 0700). ALREADY_EXISTS if the name is taken. Durable after SyncDir
   // of the parent.

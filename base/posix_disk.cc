@@ -33,6 +33,8 @@ constexpr size_t kZeroesBytes = size_t{1} << 20;
 // How long it may go unnoticed that another directory was put in the place of the root.
 constexpr std::chrono::seconds kRootCheckedEvery{1};
 
+constexpr size_t kEntriesBytes = 32768;  // of a directory, read at once
+
 bool IsAligned(uint64_t number) { return number % kDirectAlignment == 0; }
 
 FileIdentity IdentityOf(const struct stat& status) {
@@ -41,7 +43,9 @@ FileIdentity IdentityOf(const struct stat& status) {
 
 struct Descriptor {
   explicit Descriptor(int number) : fd(number) {}
-  ~Descriptor() { close(fd); }
+  ~Descriptor() {
+    if (fd >= 0) close(fd);
+  }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
   const int fd;
@@ -270,7 +274,16 @@ class PosixDisk final : public Disk {
     }
     return IdentityOf(status);
   }
-  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override;
+  absl::StatusOr<std::vector<std::string>> List(const std::string& dir) override {
+    std::vector<std::string> names;
+    if (absl::Status s = ForEachName(dir, [&](std::string_view name) { names.emplace_back(name); });
+        !s.ok()) {
+      return s;
+    }
+    return names;
+  }
+  absl::Status ForEachName(const std::string& dir,
+                           absl::FunctionRef<void(std::string_view)> take) override;
   absl::Status MakeDir(const std::string& path) override {
     const Place place = root_.Find(path);
     if (mkdirat(place.directory(), place.path, 0700) != 0) {
@@ -315,28 +328,22 @@ absl::StatusOr<std::unique_ptr<File>> PosixDisk::OpenFile(const std::string& pat
   return std::make_unique<PosixFile>(fd, path, reading);
 }
 
-absl::StatusOr<std::vector<std::string>> PosixDisk::List(const std::string& path) {
-  const int fd = OpenDir(path);
-  if (fd < 0) return ErrnoStatus(errno, "open directory ", path);
-  DIR* const stream = fdopendir(fd);
-  if (stream == nullptr) {
-    const int error = errno;
-    close(fd);
-    return ErrnoStatus(error, "open directory ", path);
-  }
-  std::vector<std::string> names;
+absl::Status PosixDisk::ForEachName(const std::string& path,
+                                    absl::FunctionRef<void(std::string_view)> take) {
+  const Descriptor dir(OpenDir(path));
+  if (dir.fd < 0) return ErrnoStatus(errno, "open directory ", path);
+  alignas(dirent64) char entries[kEntriesBytes];
   while (true) {
-    errno = 0;
-    const dirent* const entry = readdir(stream);
-    if (entry == nullptr) break;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
+    const ssize_t got = getdents64(dir.fd, entries, sizeof entries);
+    if (got < 0) return ErrnoStatus(errno, "list directory ", path);
+    if (got == 0) return absl::OkStatus();
+    for (ssize_t at = 0; at < got;) {
+      const auto* const entry = reinterpret_cast<const dirent64*>(entries + at);
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") take(name);
+      at += entry->d_reclen;
+    }
   }
-  const int error = errno;
-  const int closed = closedir(stream);
-  if (error != 0) return ErrnoStatus(error, "list directory ", path);
-  if (closed != 0) return ErrnoStatus(errno, "close directory ", path);
-  return names;
 }
 
 absl::Status PosixDisk::SyncDir(const std::string& path) {

@@ -1,6 +1,7 @@
 #include "sidecar/log/claims.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <vector>
 
@@ -28,42 +29,56 @@ std::string ClaimPath(const std::string& dir, core::Epoch epoch) {
   return absl::StrCat(BucketDir(dir, BucketOf(epoch)), "/", Raw(epoch));
 }
 
-// The names in `path` that are numbers, ascending; others are not ours.
-absl::StatusOr<std::vector<uint64_t>> ListNumbers(Disk& disk, const std::string& path) {
-  auto names = disk.List(path);
-  if (!names.ok()) return names.status();
-  std::vector<uint64_t> numbers;
-  for (const std::string& name : *names) {
+// The names in a directory that are numbers; others are not ours.
+struct Numbers {
+  uint64_t count = 0;
+  uint64_t first = UINT64_MAX;
+  uint64_t last = 0;
+  // Names are different from each other.
+  bool HaveNoGaps() const { return last - first == count - 1; }
+};
+
+absl::StatusOr<Numbers> ListNumbers(Disk& disk, const std::string& path) {
+  Numbers numbers;
+  const absl::Status listed = disk.ForEachName(path, [&](std::string_view name) {
     uint64_t number = 0;
-    if (absl::SimpleAtoi(name, &number) && absl::StrCat(number) == name) numbers.push_back(number);
-  }
-  std::sort(numbers.begin(), numbers.end());
+    const char* const end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data(), end, number);
+    const bool is_plain = parsed.ec == std::errc() && parsed.ptr == end;
+    if (!is_plain || (name.size() > 1 && name.front() == '0')) return;
+    ++numbers.count;
+    numbers.first = std::min(numbers.first, number);
+    numbers.last = std::max(numbers.last, number);
+  });
+  if (!listed.ok()) return listed;
   return numbers;
 }
 
-// The newest claim in a bucket, nothing if it is empty. DATA_LOSS: the claims have gaps or are not
-// of this bucket, which no contender makes: the listing is incomplete.
-absl::StatusOr<std::optional<core::Epoch>> NewestIn(Disk& disk, const std::string& dir,
+// The newest claim in a bucket, nothing if it is empty; `path` is the bucket's. DATA_LOSS: the
+// claims have gaps or are not of this bucket, which no contender makes: the listing is incomplete.
+absl::StatusOr<std::optional<core::Epoch>> NewestIn(Disk& disk, const std::string& path,
                                                     uint64_t bucket) {
-  const std::string path = BucketDir(dir, bucket);
-  auto epochs = ListNumbers(disk, path);
+  const auto epochs = ListNumbers(disk, path);
   if (!epochs.ok()) return epochs.status();
-  if (epochs->empty()) return std::nullopt;
+  if (epochs->count == 0) return std::nullopt;
   const uint64_t first = bucket == 0 ? 1 : bucket * kBucketEpochs;
-  if (epochs->front() != first || epochs->back() != first + epochs->size() - 1 ||
-      epochs->back() / kBucketEpochs != bucket) {
+  if (epochs->first != first || !epochs->HaveNoGaps() || epochs->last / kBucketEpochs != bucket) {
     return absl::DataLossError(
-        absl::StrCat(path, " lists ", epochs->size(), " claims from ", epochs->front(), " to ",
-                     epochs->back(), ", but claims have no gaps and begin with ", first,
+        absl::StrCat(path, " lists ", epochs->count, " claims from ", epochs->first, " to ",
+                     epochs->last, ", but claims have no gaps and begin with ", first,
                      "; the listing is incomplete, or claims were deleted or made by "
                      "hand. Put an empty file in the place of each that "
                      "is missing"));
   }
-  return core::Epoch{epochs->back()};
+  return core::Epoch{epochs->last};
+}
+absl::StatusOr<std::optional<core::Epoch>> NewestInBucket(Disk& disk, const std::string& dir,
+                                                          uint64_t bucket) {
+  return NewestIn(disk, BucketDir(dir, bucket), bucket);
 }
 
 absl::Status MakeBucket(Disk& disk, const std::string& dir, uint64_t bucket) {
-  const absl::Status made = disk.MakeDir(BucketDir(dir, bucket));
+  absl::Status made = disk.MakeDir(BucketDir(dir, bucket));
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   return disk.SyncDir(ClaimsDir(dir));
 }
@@ -72,7 +87,7 @@ absl::Status MakeBucket(Disk& disk, const std::string& dir, uint64_t bucket) {
 // in it still the one before `epoch`?
 absl::Status CheckClaimBefore(Disk& disk, const std::string& dir, core::Epoch epoch) {
   const core::Epoch before{Raw(epoch) - 1};
-  auto newest = NewestIn(disk, dir, BucketOf(before));
+  auto newest = NewestInBucket(disk, dir, BucketOf(before));
   if (!newest.ok()) return newest.status();
   if (*newest == before) return absl::OkStatus();
   if (newest->has_value() && **newest > before) {
@@ -107,26 +122,26 @@ std::string OneLine(std::string text) {
 
 absl::StatusOr<core::Epoch> NewestClaim(Disk& disk, const std::string& dir, core::Epoch known) {
   if (known != core::Epoch{}) {
-    auto newest = NewestIn(disk, dir, BucketOf(known));
+    auto newest = NewestInBucket(disk, dir, BucketOf(known));
     if (!newest.ok()) return newest.status();
     // A later bucket has claims only if this one is full.
     if (newest->has_value() && **newest >= known && !IsLastOfBucket(**newest)) return **newest;
   }
   auto buckets = ListNumbers(disk, ClaimsDir(dir));
   if (!buckets.ok()) return buckets.status();
-  if (buckets->empty() || buckets->back() + 1 != buckets->size()) {
+  if (buckets->count == 0 || buckets->first != 0 || !buckets->HaveNoGaps()) {
     return absl::DataLossError(
-        absl::StrCat(ClaimsDir(dir), " lists ", buckets->size(),
+        absl::StrCat(ClaimsDir(dir), " lists ", buckets->count,
                      " buckets, but they have no gaps and bucket 0 is made with the genesis; "
                      "the listing is incomplete or claims were deleted"));
   }
-  const uint64_t last = buckets->back();
-  auto newest = NewestIn(disk, dir, last);
+  const uint64_t last = buckets->last;
+  auto newest = NewestInBucket(disk, dir, last);
   if (!newest.ok()) return newest.status();
   if (newest->has_value()) return **newest;
   if (last == 0) return core::Epoch{};
   // The newest bucket is made by the owner of the last epoch of the one before.
-  newest = NewestIn(disk, dir, last - 1);
+  newest = NewestInBucket(disk, dir, last - 1);
   if (!newest.ok()) return newest.status();
   if (newest->has_value() && IsLastOfBucket(**newest)) return **newest;
   return absl::DataLossError(
@@ -182,17 +197,22 @@ absl::StatusOr<ClaimInfo> ReadClaim(Disk& disk, const std::string& dir, core::Ep
   return info;
 }
 
-absl::StatusOr<core::Epoch> LookUp(Disk& disk, const std::string& dir, core::Epoch own) {
-  auto newest = NewestIn(disk, dir, BucketOf(own));
+LookUp::LookUp(const std::string& dir, core::Epoch own)
+    : own_(own),
+      bucket_(BucketDir(dir, BucketOf(own))),
+      next_bucket_(IsLastOfBucket(own) ? BucketDir(dir, BucketOf(own) + 1) : "") {}
+
+absl::StatusOr<core::Epoch> LookUp::operator()(Disk& disk) const {
+  auto newest = NewestIn(disk, bucket_, BucketOf(own_));
   if (!newest.ok()) return newest.status();
-  if (!newest->has_value() || **newest < own) {
+  if (!newest->has_value() || **newest < own_) {
     return absl::DataLossError(
-        absl::StrCat("the look-up in ", BucketDir(dir, BucketOf(own)), " does not show claim ",
-                     Raw(own), ", which is ours: the listing is not the truth, the lock is lost"));
+        absl::StrCat("the look-up in ", bucket_, " does not show claim ", Raw(own_),
+                     ", which is ours: the listing is not the truth, the lock is lost"));
   }
-  if (!IsLastOfBucket(own)) return **newest;
+  if (next_bucket_.empty()) return **newest;
   // The claim after ours lies in the next bucket, which we made.
-  auto next = NewestIn(disk, dir, BucketOf(own) + 1);
+  auto next = NewestIn(disk, next_bucket_, BucketOf(own_) + 1);
   if (!next.ok()) return next.status();
   return next->value_or(**newest);
 }

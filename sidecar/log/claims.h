@@ -35,9 +35,18 @@ absl::Status CreateClaim(Disk& disk, const std::string& dir, core::Epoch epoch,
 // gives an empty info.
 absl::StatusOr<ClaimInfo> ReadClaim(Disk& disk, const std::string& dir, core::Epoch epoch);
 
-// The look-up: opens the claims of `own` epoch's bucket afresh and reads them to the end; returns
-// the newest claim found, at least `own`. An error, or a listing without `own` itself, is a lost
-// lock, never "no claim".
-absl::StatusOr<core::Epoch> LookUp(Disk& disk, const std::string& dir, core::Epoch own);
+// The look-up: opens the claims of `own` epoch's bucket afresh and reads them to the end; gives the
+// newest claim found, at least `own`. An error, or a listing without `own` itself, is a lost lock,
+// never "no claim". It allocates nothing. Any thread.
+class LookUp {
+ public:
+  LookUp(const std::string& dir, core::Epoch own);
+  absl::StatusOr<core::Epoch> operator()(Disk& disk) const;
+
+ private:
+  const core::Epoch own_;
+  const std::string bucket_;
+  const std::string next_bucket_;  // where the claim after ours lies; empty: in the same one
+};
 
 }  // namespace semper::log

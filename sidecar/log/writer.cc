@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
-#include "sidecar/log/claims.h"
 #include "sidecar/log/recycling.h"
 #include "sidecar/log/segment.h"
 
@@ -277,7 +276,7 @@ absl::StatusOr<core::Epoch> LogWriter::LookUp() const {
     if (!found.ok() && !absl::IsNotFound(found.status())) return found.status();
     shown = found.ok() && *found == place->identity;
   }
-  auto newest = log::LookUp(disk_, options_.dir, epoch_);
+  auto newest = look_up_(disk_);
   // Who leads now may have removed it.
   if (shown || !newest.ok() || *newest > epoch_) return newest;
   return NotShown(*place, found);

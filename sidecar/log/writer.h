@@ -28,6 +28,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/disk.h"
+#include "sidecar/log/claims.h"
 #include "sidecar/log/history.h"
 #include "sidecar/log/record.h"
 
@@ -101,7 +102,12 @@ class LogWriter {
   };
 
   LogWriter(Disk& disk, LogOptions options, core::Epoch epoch, uint64_t nonce, uint64_t random)
-      : disk_(disk), options_(std::move(options)), epoch_(epoch), nonce_(nonce), random_(random) {}
+      : disk_(disk),
+        options_(std::move(options)),
+        epoch_(epoch),
+        nonce_(nonce),
+        random_(random),
+        look_up_(options_.dir, epoch) {}
 
   uint32_t alignment() const;
   uint64_t TargetBytes(uint64_t number) const;
@@ -121,6 +127,7 @@ class LogWriter {
   const core::Epoch epoch_;
   const uint64_t nonce_;
   const uint64_t random_;
+  const log::LookUp look_up_;
 
   absl::Status status_;  // not OK: finished
   std::unique_ptr<File> file_;

@@ -43,13 +43,13 @@ TEST_F(ClaimsTest, SurviveACrash) {
 
 TEST_F(ClaimsTest, LookUpFindsANewerClaimAlsoInTheNextBucket) {
   ClaimUpTo(254);
-  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{254}), Epoch{254});
+  EXPECT_EQ(*LookUp(kDir, Epoch{254})(disk_), Epoch{254});
   ClaimUpTo(255);
-  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{254}), Epoch{255});
-  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{255}), Epoch{255});
+  EXPECT_EQ(*LookUp(kDir, Epoch{254})(disk_), Epoch{255});
+  EXPECT_EQ(*LookUp(kDir, Epoch{255})(disk_), Epoch{255});
   ClaimUpTo(256);
-  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{255}), Epoch{256});
-  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{256}), Epoch{256});
+  EXPECT_EQ(*LookUp(kDir, Epoch{255})(disk_), Epoch{256});
+  EXPECT_EQ(*LookUp(kDir, Epoch{256})(disk_), Epoch{256});
 }
 
 // What a storage server forgets when it restarts, it forgets before the next sync.
@@ -102,13 +102,13 @@ TEST_F(ForgetfulClaimsTest, AnEpochThatWasClaimedAgainMeanwhileIsNotOurs) {
 TEST_F(ClaimsTest, LookUpWithoutTheOwnClaimIsAnError) {
   ClaimUpTo(3);
   ASSERT_TRUE(disk_.Remove(Path(3)).ok());
-  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{3}).ok());
+  EXPECT_FALSE(LookUp(kDir, Epoch{3})(disk_).ok());
 }
 
 TEST_F(ClaimsTest, LookUpWithAGapIsAnError) {
   ClaimUpTo(3);
   ASSERT_TRUE(disk_.Remove(Path(2)).ok());
-  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{3}).ok());
+  EXPECT_FALSE(LookUp(kDir, Epoch{3})(disk_).ok());
   EXPECT_FALSE(NewestClaim(disk_, kDir).ok());
 }
 
@@ -119,11 +119,11 @@ TEST_F(ClaimsTest, LookUpWithoutTheNextBucketIsAnErrorForTheOwnerOfTheLastEpoch)
   };
   EXPECT_FALSE(CreateClaim(disk_, kDir, Epoch{255}, {}).ok());
   disk_.before = nullptr;
-  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{255}).ok());
+  EXPECT_FALSE(LookUp(kDir, Epoch{255})(disk_).ok());
   // The next contender makes the bucket that the dead owner did not make.
   EXPECT_EQ(*NewestClaim(disk_, kDir), Epoch{255});
   EXPECT_TRUE(CreateClaim(disk_, kDir, Epoch{256}, {}).ok());
-  EXPECT_EQ(*LookUp(disk_, kDir, Epoch{256}), Epoch{256});
+  EXPECT_EQ(*LookUp(kDir, Epoch{256})(disk_), Epoch{256});
 }
 
 TEST_F(ClaimsTest, LookUpPassesOnAnErrorOfTheListing) {
@@ -131,7 +131,7 @@ TEST_F(ClaimsTest, LookUpPassesOnAnErrorOfTheListing) {
   disk_.before = [](const std::string&, const std::string&) {
     return absl::UnavailableError("hung");
   };
-  EXPECT_FALSE(LookUp(disk_, kDir, Epoch{1}).ok());
+  EXPECT_FALSE(LookUp(kDir, Epoch{1})(disk_).ok());
 }
 
 TEST_F(ClaimsTest, PassOverForeignNames) {
